@@ -1,0 +1,1 @@
+//! The agent server and the shim: supervision, runtimes and the event log

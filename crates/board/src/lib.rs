@@ -1,0 +1,1 @@
+//! The board: the only crate that knows SQL

@@ -1,0 +1,213 @@
+//! What must hold before a change may merge.
+//!
+//! A gate exists only where configuration asks for it, and is written only from the evidence of an ended
+//! run or a person's word. Its state is not stored: it follows from the evidence and from where head and base
+//! are *now*, so that nothing has to remember to make it stale.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::RunId;
+use crate::name::{CommitSha, TreeSha};
+
+/// What a gate asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateKind {
+    /// Build and test commands pass on the merge result.
+    Tests,
+    /// A person tried it and said so (`coord test --passed`).
+    Person,
+}
+
+impl GateKind {
+    /// The word used everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tests => "tests",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// What one examination of one merge result found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The head that was examined.
+    pub head: CommitSha,
+    /// The base it was merged onto.
+    pub base: CommitSha,
+    /// The tree that the merge results in.
+    pub tree: TreeSha,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Who or what says so.
+    pub source: Source,
+    /// What was found.
+    pub verdict: Verdict,
+}
+
+/// Who or what says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// An ended run.
+    Run(RunId),
+    /// A person, by name.
+    Person(String),
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed {
+        /// Why, in a sentence.
+        reason: String,
+    },
+    /// The examination itself broke off: nothing was learnt either way.
+    Inconclusive {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// What the board holds about one gate of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRecord {
+    /// Which gate.
+    pub kind: GateKind,
+    /// The newest evidence.
+    pub evidence: Evidence,
+}
+
+/// Where a gate stands for the head and base of this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateState {
+    /// There is no evidence, or it says nothing.
+    Unknown {
+        /// Why nothing is known.
+        reason: String,
+    },
+    /// An examination is under way.
+    Pending {
+        /// The run that will tell.
+        run: RunId,
+    },
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// It held for something else than what would be merged now.
+    Stale {
+        /// What moved.
+        moved: Moved,
+    },
+}
+
+/// What moved since the evidence was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// The change.
+    Head,
+    /// The branch it is to be merged into.
+    Base,
+}
+
+impl GateState {
+    /// The word used everywhere.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::Pending { .. } => "pending",
+            Self::Passed => "passed",
+            Self::Failed { .. } => "failed",
+            Self::Stale { .. } => "stale",
+        }
+    }
+}
+
+/// A gate's name and state, as a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateStanding {
+    /// Which gate.
+    pub kind: GateKind,
+    /// Whether configuration asks for it.
+    pub required: bool,
+    /// Where it stands.
+    pub state: GateState,
+}
+
+impl fmt::Display for GateStanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.kind.as_str();
+        match &self.state {
+            GateState::Unknown { reason } => write!(f, "{name}: not known to pass ({reason})"),
+            GateState::Pending { run } => write!(f, "{name}: run {run} has not ended yet"),
+            GateState::Passed => write!(f, "{name}: passed"),
+            GateState::Failed { reason } => write!(f, "{name}: failed ({reason})"),
+            GateState::Stale { moved: Moved::Head } => {
+                write!(f, "{name}: the change has new commits since they were tested")
+            }
+            GateState::Stale { moved: Moved::Base } => {
+                write!(f, "{name}: the base branch has moved since the merge result was tested")
+            }
+        }
+    }
+}
+
+/// Where a gate stands for what would be merged now.
+///
+/// Tests hold for a tree: a moved base makes them stale, unless merging gives the very tree that was tested.
+/// A person's word is bound to the head alone.
+#[must_use]
+pub fn standing(
+    kind: GateKind,
+    record: Option<&GateRecord>,
+    pending: Option<RunId>,
+    now: &MergeInput,
+) -> GateState {
+    if let Some(run) = pending {
+        return GateState::Pending { run };
+    }
+    let Some(GateRecord { evidence, .. }) = record else {
+        return GateState::Unknown { reason: "nothing has been recorded".to_owned() };
+    };
+    if evidence.head != now.head {
+        return GateState::Stale { moved: Moved::Head };
+    }
+    let same_result = evidence.base == now.base || now.tree.as_ref() == Some(&evidence.tree);
+    match (&evidence.verdict, kind) {
+        (Verdict::Inconclusive { reason }, GateKind::Tests | GateKind::Person) => {
+            GateState::Unknown { reason: reason.clone() }
+        }
+        (Verdict::Failed { .. } | Verdict::Passed, GateKind::Tests) if !same_result => {
+            GateState::Stale { moved: Moved::Base }
+        }
+        (Verdict::Failed { reason }, GateKind::Tests | GateKind::Person) => {
+            GateState::Failed { reason: reason.clone() }
+        }
+        (Verdict::Passed, GateKind::Tests | GateKind::Person) => GateState::Passed,
+    }
+}
+
+/// What would be merged now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeInput {
+    /// The change's head on origin.
+    pub head: CommitSha,
+    /// The tip of the base branch on origin.
+    pub base: CommitSha,
+    /// The tree that merging gives; `None` when it does not merge cleanly.
+    pub tree: Option<TreeSha>,
+}

@@ -1,0 +1,31 @@
+//! The vocabulary of `coord` and every decision it makes.
+//!
+//! Nothing here does IO, asks for the time, draws a random number or reads the environment: the list of
+//! dependencies forbids the first, the lint table the rest. A function that decides takes a snapshot, with
+//! `now` in it, and returns data; `coord-engine` gathers the snapshot and performs the answer.
+//!
+//! | module | its subject |
+//! |---|---|
+//! | [`id`], [`name`] | identifiers and names, parsed once and valid ever after |
+//! | [`repo`], [`machine`] | what is under coordination, and where it runs |
+//! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
+//! | [`outcome`] | how a run ended: the classifier |
+//! | [`gate`], [`merge`] | what must hold before a change may merge, and the order of merging |
+//! | [`readiness`] | whether a task may be dispatched, with every reason why not |
+//! | [`event`] | the immutable facts that everything shown is derived from |
+//!
+//! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
+//! stay; evidence is bound to a head, a base and a tree, and says nothing about any other.
+
+pub mod change;
+pub mod event;
+pub mod gate;
+pub mod id;
+pub mod machine;
+pub mod merge;
+pub mod name;
+pub mod outcome;
+pub mod readiness;
+pub mod repo;
+pub mod run;
+pub mod task;

@@ -1,0 +1,248 @@
+//! Whether a change may merge, and in which order changes do.
+//!
+//! `merge`, `merge --dry-run`, `status` and `why` all ask [`verdict`], so none can disagree with another.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::change::{Change, ChangeState, PullRequest, PullRequestState};
+use crate::gate::{GateKind, GateRecord, GateStanding, GateState, MergeInput, standing};
+use crate::id::RunId;
+use crate::task::TaskRef;
+
+/// Everything that decides whether one change may merge, as it is at this moment.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The change.
+    pub change: Change,
+    /// Its pull request, if one was opened.
+    pub pull_request: Option<PullRequest>,
+    /// The newest evidence for each gate.
+    pub gates: Vec<GateRecord>,
+    /// The gates that configuration asks for.
+    pub required: BTreeSet<GateKind>,
+    /// A run of agent work on it that has not ended.
+    pub working: Option<RunId>,
+    /// A test run on it that has not ended.
+    pub testing: Option<RunId>,
+    /// Where head and base are; `None` when origin could not be read.
+    pub now: Option<MergeInput>,
+    /// Paths that do not merge cleanly.
+    pub conflicts: Vec<String>,
+}
+
+/// Why a change does not merge now. All reasons are reported, not only the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// It is part of the base already.
+    AlreadyMerged,
+    /// Nothing has been published.
+    NoHead,
+    /// No pull request is open.
+    NoPullRequest,
+    /// A worker is still at it.
+    Working(RunId),
+    /// Origin could not be read, so head and base are not known.
+    OriginUnknown,
+    /// Merging head and base leaves these paths in conflict.
+    Conflict(Vec<String>),
+    /// A gate is not passed.
+    Gate(GateStanding),
+}
+
+impl Hold {
+    /// Whether testing again may lift it.
+    #[must_use]
+    pub fn lifted_by_testing(&self) -> bool {
+        match self {
+            Self::Gate(GateStanding { kind: GateKind::Tests, state, .. }) => match state {
+                GateState::Unknown { .. } | GateState::Stale { .. } => true,
+                GateState::Pending { .. } | GateState::Passed | GateState::Failed { .. } => false,
+            },
+            Self::Gate(_)
+            | Self::AlreadyMerged
+            | Self::NoHead
+            | Self::NoPullRequest
+            | Self::Working(_)
+            | Self::OriginUnknown
+            | Self::Conflict(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyMerged => f.write_str("it is merged already"),
+            Self::NoHead => f.write_str("nothing has been published for it yet"),
+            Self::NoPullRequest => f.write_str("no pull request is open for it"),
+            Self::Working(run) => write!(f, "run {run} is still working on it"),
+            Self::OriginUnknown => {
+                f.write_str("origin could not be read, so its head and base are not known")
+            }
+            Self::Conflict(paths) => write!(f, "it does not merge cleanly: {}", paths.join(", ")),
+            Self::Gate(gate) => write!(f, "{gate}"),
+        }
+    }
+}
+
+/// Where every gate of a change stands: those asked for, and those that failed without being asked for.
+#[must_use]
+pub fn gates(candidate: &Candidate) -> Vec<GateStanding> {
+    let Some(now) = &candidate.now else { return Vec::new() };
+    [GateKind::Tests, GateKind::Person]
+        .into_iter()
+        .filter_map(|kind| {
+            let required = candidate.required.contains(&kind);
+            let record = candidate.gates.iter().find(|it| it.kind == kind);
+            let pending = if kind == GateKind::Tests { candidate.testing } else { None };
+            (required || record.is_some()).then(|| GateStanding {
+                kind,
+                required,
+                state: standing(kind, record, pending, now),
+            })
+        })
+        .collect()
+}
+
+/// Every reason why a change may not merge now; none means that it may.
+#[must_use]
+pub fn verdict(candidate: &Candidate) -> Vec<Hold> {
+    match candidate.change.state {
+        ChangeState::Merged { .. } => return vec![Hold::AlreadyMerged],
+        ChangeState::Empty => {
+            let working = candidate.working.map(Hold::Working);
+            return [Hold::NoHead].into_iter().chain(working).collect();
+        }
+        ChangeState::Published { .. } => {}
+    }
+    let mut holds = Vec::new();
+    let open = candidate.pull_request.as_ref().is_some_and(|it| it.state == PullRequestState::Open);
+    if !open {
+        holds.push(Hold::NoPullRequest);
+    }
+    holds.extend(candidate.working.map(Hold::Working));
+    match &candidate.now {
+        None => holds.push(Hold::OriginUnknown),
+        Some(MergeInput { tree: None, .. }) => holds.push(Hold::Conflict(candidate.conflicts.clone())),
+        Some(MergeInput { tree: Some(_), .. }) => {}
+    }
+    let blocks = |gate: &GateStanding| match gate.state {
+        GateState::Passed => false,
+        GateState::Failed { .. } => true,
+        GateState::Unknown { .. } | GateState::Pending { .. } | GateState::Stale { .. } => gate.required,
+    };
+    holds.extend(gates(candidate).into_iter().filter(blocks).map(Hold::Gate));
+    holds
+}
+
+/// The order in which changes are tried: those named in `wanted` first, as named; then by pull request.
+#[must_use]
+pub fn order(mut candidates: Vec<Candidate>, wanted: &[TaskRef]) -> Vec<Candidate> {
+    candidates.sort_by_key(|it| {
+        let named = wanted.iter().position(|task| *task == it.change.task).unwrap_or(wanted.len());
+        (named, it.pull_request.as_ref().map_or(u64::MAX, |it| it.number))
+    });
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gate::{Evidence, Source, Verdict};
+
+    fn sha(n: u8) -> String {
+        format!("{n:040x}")
+    }
+
+    fn evidence(head: u8, base: u8, tree: u8, verdict: Verdict) -> Evidence {
+        Evidence {
+            head: sha(head).parse().unwrap(),
+            base: sha(base).parse().unwrap(),
+            tree: sha(tree).parse().unwrap(),
+            at: Timestamp::UNIX_EPOCH,
+            source: Source::Person("test".to_owned()),
+            verdict,
+        }
+    }
+
+    fn candidate(now: (u8, u8, Option<u8>), gates: Vec<(GateKind, Evidence)>) -> Candidate {
+        let task: TaskRef = "api#1".parse().unwrap();
+        let branch = crate::name::branch_for(1, "x");
+        let base_branch: crate::name::BranchName = "main".parse().unwrap();
+        Candidate {
+            change: Change {
+                task: task.clone(),
+                branch: branch.clone(),
+                base_branch: base_branch.clone(),
+                state: ChangeState::Published { head: sha(now.0).parse().unwrap() },
+                fence: 1,
+            },
+            pull_request: Some(PullRequest {
+                number: 2,
+                task,
+                branch,
+                base_branch,
+                title: String::new(),
+                body: String::new(),
+                state: PullRequestState::Open,
+                opened_at: Timestamp::UNIX_EPOCH,
+            }),
+            gates: gates.into_iter().map(|(kind, evidence)| GateRecord { kind, evidence }).collect(),
+            required: [GateKind::Tests].into(),
+            working: None,
+            testing: None,
+            now: Some(MergeInput {
+                head: sha(now.0).parse().unwrap(),
+                base: sha(now.1).parse().unwrap(),
+                tree: now.2.map(|it| sha(it).parse().unwrap()),
+            }),
+            conflicts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_required_gate_without_evidence_holds_and_a_red_one_holds_even_when_not_required() {
+        assert!(!verdict(&candidate((1, 2, Some(3)), vec![])).is_empty());
+        let passed = (GateKind::Tests, evidence(1, 2, 3, Verdict::Passed));
+        assert_eq!(verdict(&candidate((1, 2, Some(3)), vec![passed.clone()])), vec![]);
+        let refused = (GateKind::Person, evidence(1, 9, 9, Verdict::Failed { reason: "ugly".to_owned() }));
+        assert_eq!(verdict(&candidate((1, 2, Some(3)), vec![passed, refused])).len(), 1);
+    }
+
+    #[test]
+    fn an_unreadable_origin_holds() {
+        let mut it = candidate((1, 2, Some(3)), vec![(GateKind::Tests, evidence(1, 2, 3, Verdict::Passed))]);
+        it.now = None;
+        assert_eq!(verdict(&it), vec![Hold::OriginUnknown]);
+    }
+
+    proptest! {
+        /// Whatever is recorded: what merges was tested as exactly this head and exactly this tree.
+        #[test]
+        fn nothing_merges_that_was_not_tested(
+            now in (0u8..3, 0u8..3, proptest::option::of(0u8..3)),
+            recorded in proptest::option::of((0u8..3, 0u8..3, 0u8..3, 0u8..3)),
+        ) {
+            let gates = recorded.map(|(head, base, tree, verdict)| {
+                let verdict = match verdict {
+                    0 => Verdict::Passed,
+                    1 => Verdict::Failed { reason: String::new() },
+                    _ => Verdict::Inconclusive { reason: String::new() },
+                };
+                (GateKind::Tests, evidence(head, base, tree, verdict))
+            });
+            let it = candidate(now, gates.into_iter().collect());
+            if verdict(&it).is_empty() {
+                let (head, base, tree, kind) = recorded.unwrap();
+                prop_assert_eq!(kind, 0);
+                prop_assert_eq!(head, now.0);
+                prop_assert!(base == now.1 || Some(tree) == now.2);
+                prop_assert!(now.2.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,555 @@
+//! How a run ended, decided from three witnesses: the exit status, the last result event and git.
+//!
+//! A worker's own words are a claim. `done` is what git says; everything else says what stood in the way.
+//! In the event stream of Claude Code `subtype` alone means nothing: a failure of its model arrives as
+//! `success` with `is_error` set, and an interrupted run exits with 0.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{GitFacts, RunKind};
+
+/// How a run ended. *Done* is one of many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Commits ahead of the base, on origin, worktree clean, last result no error. For a test: exit 0.
+    Done,
+    /// Ended well with no commit.
+    NoChange,
+    /// Ended well, but left work uncommitted or stashed; it was rescued.
+    Dirty,
+    /// The worker says it cannot go on.
+    Stuck {
+        /// In its own words.
+        why: String,
+    },
+    /// The model or a policy refused the work.
+    Refused {
+        /// What refused, and why.
+        policy: String,
+    },
+    /// A usage window is exhausted.
+    Limited {
+        /// When it opens again, where the runtime said so.
+        until: Option<Timestamp>,
+    },
+    /// Overload or network: the same again may work.
+    Transient {
+        /// What failed.
+        cause: String,
+    },
+    /// The runtime is not logged in, or its credential is not accepted.
+    Auth {
+        /// What the runtime said.
+        message: String,
+    },
+    /// The account has no credit left.
+    Credit {
+        /// What the runtime said.
+        message: String,
+    },
+    /// The conversation outgrew the model.
+    Context,
+    /// A cap on turns or money was reached.
+    Budget {
+        /// Which.
+        cap: String,
+    },
+    /// The answer was cut off at the output limit.
+    Truncated,
+    /// A watchdog stopped it.
+    Timeout {
+        /// Which wait was too long.
+        phase: TimeoutPhase,
+    },
+    /// The worker failed and said so: a test command's exit status, an error result without a class.
+    Failed {
+        /// The exit status or the message.
+        reason: String,
+    },
+    /// The worker's process died.
+    Crashed {
+        /// How.
+        how: String,
+    },
+    /// Stopped in the middle by a signal that was not ours.
+    Interrupted,
+    /// Stopped because somebody asked.
+    Cancelled,
+    /// Nobody saw the end.
+    Lost {
+        /// What is known.
+        reason: String,
+    },
+    /// The work is committed here but not on origin.
+    PushFailed {
+        /// What git said.
+        reason: String,
+    },
+    /// The worker never started.
+    SetupFailed {
+        /// Which step failed.
+        step: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Written by a newer version of coord.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Which wait was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeoutPhase {
+    /// The whole run.
+    Absolute,
+}
+
+impl Outcome {
+    /// The one word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NoChange => "no-change",
+            Self::Dirty => "dirty",
+            Self::Stuck { .. } => "stuck",
+            Self::Refused { .. } => "refused",
+            Self::Limited { .. } => "limited",
+            Self::Transient { .. } => "transient",
+            Self::Auth { .. } => "auth",
+            Self::Credit { .. } => "credit",
+            Self::Context => "context",
+            Self::Budget { .. } => "budget",
+            Self::Truncated => "truncated",
+            Self::Timeout { .. } => "timeout",
+            Self::Failed { .. } => "failed",
+            Self::Crashed { .. } => "crashed",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
+            Self::Lost { .. } => "lost",
+            Self::PushFailed { .. } => "push-failed",
+            Self::SetupFailed { .. } => "setup-failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether this is the worker's failure at the task, which spends an attempt. What the world did to it
+    /// (limits, outages, a stop) does not.
+    #[must_use]
+    pub fn spends_attempt(&self) -> bool {
+        match self {
+            Self::NoChange
+            | Self::Dirty
+            | Self::Stuck { .. }
+            | Self::Refused { .. }
+            | Self::Context
+            | Self::Budget { .. }
+            | Self::Truncated
+            | Self::Timeout { .. }
+            | Self::Failed { .. }
+            | Self::Crashed { .. } => true,
+            Self::Done
+            | Self::Limited { .. }
+            | Self::Transient { .. }
+            | Self::Auth { .. }
+            | Self::Credit { .. }
+            | Self::Interrupted
+            | Self::Cancelled
+            | Self::Lost { .. }
+            | Self::PushFailed { .. }
+            | Self::SetupFailed { .. }
+            | Self::Unknown => false,
+        }
+    }
+}
+
+/// The word, and what is known beyond it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Stuck { why: detail }
+            | Self::Refused { policy: detail }
+            | Self::Transient { cause: detail }
+            | Self::Auth { message: detail }
+            | Self::Credit { message: detail }
+            | Self::Budget { cap: detail }
+            | Self::Failed { reason: detail }
+            | Self::Crashed { how: detail }
+            | Self::Lost { reason: detail }
+            | Self::PushFailed { reason: detail } => write!(f, ": {detail}"),
+            Self::SetupFailed { step, reason } => write!(f, " at {step}: {reason}"),
+            Self::Limited { until: Some(until) } => write!(f, " until {until}"),
+            Self::Timeout { phase: TimeoutPhase::Absolute } => f.write_str(": the run's deadline passed"),
+            Self::Done
+            | Self::NoChange
+            | Self::Dirty
+            | Self::Limited { until: None }
+            | Self::Context
+            | Self::Truncated
+            | Self::Interrupted
+            | Self::Cancelled
+            | Self::Unknown => Ok(()),
+        }
+    }
+}
+
+/// How a worker's process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerExit {
+    /// With a status of its own.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl fmt::Display for WorkerExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// Why coord itself ended the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    /// Somebody asked.
+    Asked,
+    /// The run's deadline passed.
+    Deadline,
+}
+
+/// The classes of error that a runtime attaches to its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The credential is not accepted.
+    AuthenticationFailed,
+    /// The organisation may not use this login.
+    OauthOrgNotAllowed,
+    /// No credit.
+    BillingError,
+    /// A rate or usage limit.
+    RateLimit,
+    /// The model is overloaded.
+    Overloaded,
+    /// The request was malformed or too long.
+    InvalidRequest,
+    /// No such model.
+    ModelNotFound,
+    /// The model's server failed.
+    ServerError,
+    /// Cut off at the output limit.
+    MaxOutputTokens,
+    /// Anything else, now or in a later version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the event stream said, once it has been read to its end.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StreamFacts {
+    /// The last result event; there may have been several.
+    pub result: Option<ResultFacts>,
+    /// The class of the last error attached to an answer.
+    pub error: Option<ErrorClass>,
+    /// The last usage window that was refused.
+    pub rejected_until: Option<Option<Timestamp>>,
+    /// The last `STUCK:` line in the worker's own words.
+    pub stuck: Option<String>,
+    /// Whether this runtime always ends with a result event when it ends well.
+    pub result_expected: bool,
+}
+
+/// The fields of a result event that decide.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ResultFacts {
+    /// The runtime calls it an error.
+    pub is_error: bool,
+    /// The HTTP status of the model's refusal, where there was one.
+    pub api_status: Option<u16>,
+    /// `error_max_turns`, `error_max_budget_usd`, …
+    pub subtype: String,
+    /// Why the loop ended: `prompt_too_long`, `aborted_tools`, …
+    pub terminal_reason: Option<String>,
+    /// Why the last answer ended: `end_turn`, `refusal`, `max_tokens`, …
+    pub stop_reason: Option<String>,
+    /// The closing text.
+    pub text: String,
+}
+
+/// Decides how a run ended.
+///
+/// The order is the order of certainty: what we did ourselves, what killed the process, what the result
+/// event says, and only then what git has to show.
+#[must_use]
+pub fn classify(
+    kind: RunKind,
+    exit: WorkerExit,
+    stopped: Option<StopCause>,
+    stream: &StreamFacts,
+    git: &GitFacts,
+    rescued: bool,
+) -> Outcome {
+    match stopped {
+        Some(StopCause::Asked) => return Outcome::Cancelled,
+        Some(StopCause::Deadline) => return Outcome::Timeout { phase: TimeoutPhase::Absolute },
+        None => {}
+    }
+    if !kind.is_agent_work() {
+        return classify_command(exit);
+    }
+    if let Some(failure) = failure_of(exit, stream) {
+        return failure;
+    }
+    classify_by_git(stream, git, rescued)
+}
+
+/// A test says what it has to say with its exit status, and nothing else.
+fn classify_command(exit: WorkerExit) -> Outcome {
+    match exit {
+        WorkerExit::Code(0) => Outcome::Done,
+        WorkerExit::Code(code @ (126 | 127)) => Outcome::SetupFailed {
+            step: "command".to_owned(),
+            reason: format!(
+                "exit status {code}: a program that the command names is missing or not executable"
+            ),
+        },
+        WorkerExit::Code(code) => Outcome::Failed { reason: format!("exit status {code}") },
+        WorkerExit::Signal(signal) => Outcome::Crashed { how: format!("signal {signal}") },
+    }
+}
+
+fn failure_of(exit: WorkerExit, stream: &StreamFacts) -> Option<Outcome> {
+    let Some(result) = &stream.result else {
+        return match exit {
+            WorkerExit::Code(0) if stream.result_expected => {
+                Some(Outcome::Crashed { how: "it exited with status 0 without a result".to_owned() })
+            }
+            WorkerExit::Code(0) => None,
+            WorkerExit::Code(_) | WorkerExit::Signal(_) => Some(Outcome::Crashed { how: exit.to_string() }),
+        };
+    };
+    if let Some(until) = stream.rejected_until
+        && result.is_error
+    {
+        return Some(Outcome::Limited { until });
+    }
+    let ending = result.terminal_reason.as_deref().unwrap_or_default();
+    if ending.starts_with("aborted") {
+        return Some(Outcome::Interrupted);
+    }
+    if result.stop_reason.as_deref() == Some("refusal") {
+        return Some(Outcome::Refused { policy: said(result, "the model refused") });
+    }
+    if result.is_error || result.subtype.starts_with("error") {
+        return Some(error_class(result, stream.error));
+    }
+    match exit {
+        WorkerExit::Code(0) => None,
+        WorkerExit::Code(_) | WorkerExit::Signal(_) => {
+            Some(Outcome::Crashed { how: format!("{exit} after a result that was no error") })
+        }
+    }
+}
+
+fn error_class(result: &ResultFacts, class: Option<ErrorClass>) -> Outcome {
+    match result.subtype.as_str() {
+        "error_max_turns" => return Outcome::Budget { cap: "the limit on turns".to_owned() },
+        "error_max_budget_usd" => return Outcome::Budget { cap: "the limit on cost".to_owned() },
+        _ => {}
+    }
+    if result.terminal_reason.as_deref() == Some("prompt_too_long") {
+        return Outcome::Context;
+    }
+    match class {
+        Some(ErrorClass::AuthenticationFailed | ErrorClass::OauthOrgNotAllowed) => {
+            return Outcome::Auth { message: said(result, "the runtime is not logged in") };
+        }
+        Some(ErrorClass::BillingError) => {
+            return Outcome::Credit { message: said(result, "the account has no credit") };
+        }
+        Some(ErrorClass::RateLimit) => return Outcome::Limited { until: None },
+        Some(ErrorClass::Overloaded | ErrorClass::ServerError) => {
+            return Outcome::Transient { cause: said(result, "the model's server failed") };
+        }
+        Some(ErrorClass::MaxOutputTokens) => return Outcome::Truncated,
+        Some(ErrorClass::InvalidRequest | ErrorClass::ModelNotFound | ErrorClass::Unknown) | None => {}
+    }
+    match result.api_status {
+        Some(401 | 403) => Outcome::Auth { message: said(result, "the credential is not accepted") },
+        Some(402) => Outcome::Credit { message: said(result, "the account has no credit") },
+        Some(429) => Outcome::Limited { until: None },
+        Some(status) if status >= 500 => {
+            Outcome::Transient { cause: said(result, "the model's server failed") }
+        }
+        Some(_) | None => Outcome::Failed { reason: said(result, "the runtime ended with an error") },
+    }
+}
+
+fn classify_by_git(stream: &StreamFacts, git: &GitFacts, rescued: bool) -> Outcome {
+    if let Some(why) = &stream.stuck {
+        return Outcome::Stuck { why: why.clone() };
+    }
+    if rescued || git.dirty.as_ref().is_some_and(|files| !files.is_empty()) {
+        return Outcome::Dirty;
+    }
+    let stopped_short = stream.result.as_ref().and_then(|it| it.stop_reason.as_deref());
+    match (git.ahead, git.added) {
+        (None, _) | (_, None) => {
+            Outcome::Lost { reason: "git could not be asked what the worker did".to_owned() }
+        }
+        (Some(0), _) | (_, Some(0)) if stopped_short == Some("max_tokens") => Outcome::Truncated,
+        (Some(0), _) | (_, Some(0)) => Outcome::NoChange,
+        (Some(_), Some(_)) if git.pushed == Some(true) => Outcome::Done,
+        (Some(_), Some(_)) => Outcome::PushFailed {
+            reason: "origin does not have the commits; they are safe in the machine's repo store".to_owned(),
+        },
+    }
+}
+
+fn said(result: &ResultFacts, otherwise: &str) -> String {
+    let text = result.text.trim();
+    if text.is_empty() { otherwise.to_owned() } else { text.chars().take(300).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean() -> GitFacts {
+        GitFacts {
+            ahead: Some(1),
+            added: Some(1),
+            pushed: Some(true),
+            dirty: Some(Vec::new()),
+            ..GitFacts::default()
+        }
+    }
+
+    fn stream(result: ResultFacts) -> StreamFacts {
+        StreamFacts { result: Some(result), result_expected: true, ..StreamFacts::default() }
+    }
+
+    fn work(exit: WorkerExit, stream: &StreamFacts, git: &GitFacts) -> Outcome {
+        classify(RunKind::Work, exit, None, stream, git, false)
+    }
+
+    #[test]
+    fn done_needs_commits_on_origin_and_a_clean_tree() {
+        let good = stream(ResultFacts::default());
+        assert_eq!(work(WorkerExit::Code(0), &good, &clean()), Outcome::Done);
+        let unpushed = GitFacts { pushed: Some(false), ..clean() };
+        assert_eq!(work(WorkerExit::Code(0), &good, &unpushed).as_str(), "push-failed");
+        let unread = GitFacts { pushed: None, ..clean() };
+        assert_eq!(work(WorkerExit::Code(0), &good, &unread).as_str(), "push-failed");
+        let nothing = GitFacts { ahead: Some(0), added: Some(0), ..clean() };
+        assert_eq!(work(WorkerExit::Code(0), &good, &nothing), Outcome::NoChange);
+        let idle_retry = GitFacts { ahead: Some(2), added: Some(0), ..clean() };
+        assert_eq!(work(WorkerExit::Code(0), &good, &idle_retry), Outcome::NoChange);
+        let unknown = GitFacts { ahead: None, ..clean() };
+        assert_eq!(work(WorkerExit::Code(0), &good, &unknown).as_str(), "lost");
+        assert_eq!(classify(RunKind::Work, WorkerExit::Code(0), None, &good, &clean(), true), Outcome::Dirty);
+    }
+
+    #[test]
+    fn an_error_result_is_never_done_whatever_its_subtype_and_exit_status_say() {
+        let overloaded = StreamFacts {
+            error: Some(ErrorClass::Overloaded),
+            ..stream(ResultFacts {
+                is_error: true,
+                subtype: "success".to_owned(),
+                api_status: Some(529),
+                ..ResultFacts::default()
+            })
+        };
+        assert_eq!(work(WorkerExit::Code(0), &overloaded, &clean()).as_str(), "transient");
+        let aborted = stream(ResultFacts {
+            subtype: "error_during_execution".to_owned(),
+            terminal_reason: Some("aborted_tools".to_owned()),
+            ..ResultFacts::default()
+        });
+        assert_eq!(work(WorkerExit::Code(0), &aborted, &clean()), Outcome::Interrupted);
+    }
+
+    #[test]
+    fn each_class_of_error_has_its_outcome() {
+        let cases = [
+            (Some(ErrorClass::AuthenticationFailed), Some(401), "", "auth"),
+            (Some(ErrorClass::OauthOrgNotAllowed), None, "", "auth"),
+            (Some(ErrorClass::BillingError), Some(400), "", "credit"),
+            (Some(ErrorClass::RateLimit), Some(429), "", "limited"),
+            (Some(ErrorClass::ServerError), Some(500), "", "transient"),
+            (Some(ErrorClass::InvalidRequest), Some(400), "prompt_too_long", "context"),
+            (Some(ErrorClass::InvalidRequest), Some(400), "", "failed"),
+            (Some(ErrorClass::ModelNotFound), Some(404), "", "failed"),
+            (Some(ErrorClass::MaxOutputTokens), None, "", "truncated"),
+            (Some(ErrorClass::Unknown), Some(503), "", "transient"),
+            (None, Some(402), "", "credit"),
+            (None, None, "", "failed"),
+        ];
+        for (class, api_status, terminal, wanted) in cases {
+            let facts = StreamFacts {
+                error: class,
+                ..stream(ResultFacts {
+                    is_error: true,
+                    api_status,
+                    subtype: "success".to_owned(),
+                    terminal_reason: Some(terminal.to_owned()),
+                    ..ResultFacts::default()
+                })
+            };
+            assert_eq!(
+                work(WorkerExit::Code(1), &facts, &clean()).as_str(),
+                wanted,
+                "{class:?} {api_status:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_worker_without_a_result_crashed() {
+        let silent = StreamFacts { result_expected: true, ..StreamFacts::default() };
+        for exit in [WorkerExit::Code(0), WorkerExit::Code(1), WorkerExit::Signal(9)] {
+            assert_eq!(work(exit, &silent, &clean()).as_str(), "crashed");
+        }
+    }
+
+    #[test]
+    fn a_limit_says_until_when_and_a_stop_is_ours_before_anything_else() {
+        let until = Timestamp::from_second(1_800_000_000).unwrap();
+        let limited = StreamFacts {
+            rejected_until: Some(Some(until)),
+            error: Some(ErrorClass::RateLimit),
+            ..stream(ResultFacts { is_error: true, ..ResultFacts::default() })
+        };
+        assert_eq!(work(WorkerExit::Code(1), &limited, &clean()), Outcome::Limited { until: Some(until) });
+        let stopped =
+            classify(RunKind::Work, WorkerExit::Signal(9), Some(StopCause::Asked), &limited, &clean(), true);
+        assert_eq!(stopped, Outcome::Cancelled);
+    }
+
+    #[test]
+    fn a_test_is_judged_by_its_exit_status_and_a_missing_program_is_not_a_red_suite() {
+        let test =
+            |exit| classify(RunKind::Test, exit, None, &StreamFacts::default(), &GitFacts::default(), false);
+        assert_eq!(test(WorkerExit::Code(0)), Outcome::Done);
+        assert_eq!(test(WorkerExit::Code(1)).as_str(), "failed");
+        assert_eq!(test(WorkerExit::Code(127)).as_str(), "setup-failed");
+        assert_eq!(test(WorkerExit::Signal(15)).as_str(), "crashed");
+    }
+
+    #[test]
+    fn an_outcome_of_a_newer_version_is_unknown_and_not_an_error() {
+        let outcome: Outcome = serde_json::from_str(r#"{"kind":"abducted","by":"aliens"}"#).unwrap();
+        assert_eq!(outcome, Outcome::Unknown);
+    }
+}

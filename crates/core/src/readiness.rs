@@ -1,0 +1,172 @@
+//! Whether a task may be dispatched, with every reason why not.
+
+use std::fmt;
+
+use crate::id::RunId;
+use crate::machine::Machine;
+use crate::name::{MachineName, RepoName};
+use crate::run::{Run, RunState};
+use crate::task::{Task, TaskRef, TaskState};
+
+/// Why a task cannot start. All reasons are reported, not only the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocker {
+    /// It is merged or closed.
+    NotOpen(&'static str),
+    /// It waits for a task that is not merged.
+    WaitsFor(TaskRef),
+    /// It waits for a task that was closed without being merged, so the wait would never end.
+    WaitsForClosed(TaskRef),
+    /// It waits for a task that is not on the board.
+    WaitsForMissing(TaskRef),
+    /// A run is at it.
+    Running(RunId),
+    /// The machine does not work on this repo.
+    NotServed {
+        /// The machine.
+        machine: MachineName,
+        /// The repo.
+        repo: RepoName,
+    },
+    /// Every worker slot of the machine is taken.
+    NoSlot {
+        /// The machine.
+        machine: MachineName,
+        /// How many there are.
+        slots: u32,
+    },
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOpen(state) => write!(f, "it is {state}"),
+            Self::WaitsFor(task) => write!(f, "it waits for {task}, which is not merged yet"),
+            Self::WaitsForClosed(task) => {
+                write!(f, "it waits for {task}, which was closed without being merged")
+            }
+            Self::WaitsForMissing(task) => write!(f, "it waits for {task}, which is not on the board"),
+            Self::Running(run) => write!(f, "run {run} is at it"),
+            Self::NotServed { machine, repo } => write!(f, "machine `{machine}` does not work on `{repo}`"),
+            Self::NoSlot { machine, slots } => {
+                write!(f, "all {slots} worker slots of machine `{machine}` are taken")
+            }
+        }
+    }
+}
+
+/// Decides whether `task` may be dispatched to `machine`. `waited` are the tasks it names in `after`, where
+/// the board has them; `active` are all runs that have not ended.
+#[must_use]
+pub fn blockers(task: &Task, waited: &[Task], active: &[Run], machine: Option<&Machine>) -> Vec<Blocker> {
+    let mut blockers = Vec::new();
+    match task.state {
+        TaskState::Open => {}
+        TaskState::Merged { .. } | TaskState::Closed { .. } => {
+            blockers.push(Blocker::NotOpen(task.state.as_str()));
+        }
+    }
+    for wanted in &task.after {
+        match waited.iter().find(|it| it.task == *wanted).map(|it| &it.state) {
+            None => blockers.push(Blocker::WaitsForMissing(wanted.clone())),
+            Some(TaskState::Open) => blockers.push(Blocker::WaitsFor(wanted.clone())),
+            Some(TaskState::Closed { .. }) => blockers.push(Blocker::WaitsForClosed(wanted.clone())),
+            Some(TaskState::Merged { .. }) => {}
+        }
+    }
+    let live = |run: &&Run| !matches!(run.state, RunState::Ended(_));
+    let at_it = active.iter().filter(live).find(|it| it.task == task.task && it.kind.is_agent_work());
+    blockers.extend(at_it.map(|it| Blocker::Running(it.id)));
+    if let Some(machine) = machine {
+        if !machine.serves(&task.task.repo) {
+            blockers.push(Blocker::NotServed { machine: machine.name.clone(), repo: task.task.repo.clone() });
+        }
+        let taken = active
+            .iter()
+            .filter(live)
+            .filter(|it| it.machine == machine.name && it.kind.is_agent_work())
+            .count();
+        if taken >= machine.slots as usize {
+            blockers.push(Blocker::NoSlot { machine: machine.name.clone(), slots: machine.slots });
+        }
+    }
+    blockers
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::run::RunKind;
+
+    fn task(number: u64, after: &[u64], state: TaskState) -> Task {
+        let named = |number: u64| TaskRef { repo: "api".parse().unwrap(), number };
+        Task {
+            task: named(number),
+            title: String::new(),
+            body: String::new(),
+            labels: Vec::new(),
+            files: Vec::new(),
+            after: after.iter().copied().map(named).collect(),
+            state,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn run(number: u64, kind: RunKind) -> Run {
+        Run {
+            id: RunId::from_random(number),
+            kind,
+            task: task(number, &[], TaskState::Open).task,
+            machine: "here".parse().unwrap(),
+            runtime: "claude".parse().unwrap(),
+            model: None,
+            branch: "b".parse().unwrap(),
+            attempt: 1,
+            fence: 1,
+            state: RunState::Preparing,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn machine(slots: u32) -> Machine {
+        Machine {
+            name: "here".parse().unwrap(),
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+            capabilities: Vec::new(),
+            repos: Vec::new(),
+            slots,
+        }
+    }
+
+    #[test]
+    fn a_task_waits_until_what_it_names_is_merged_and_says_when_that_will_never_be() {
+        let merged = TaskState::Merged { commit: "a".repeat(40).parse().unwrap() };
+        let closed = TaskState::Closed { reason: String::new() };
+        let waiting = task(9, &[1, 2, 3, 4], TaskState::Open);
+        let others = [task(1, &[], merged), task(2, &[], TaskState::Open), task(3, &[], closed)];
+        let named = |number| TaskRef { repo: "api".parse().unwrap(), number };
+        assert_eq!(
+            blockers(&waiting, &others, &[], None),
+            [
+                Blocker::WaitsFor(named(2)),
+                Blocker::WaitsForClosed(named(3)),
+                Blocker::WaitsForMissing(named(4)),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_worker_per_task_and_no_more_workers_than_slots() {
+        let wanted = task(1, &[], TaskState::Open);
+        let busy = [run(2, RunKind::Work), run(3, RunKind::Test)];
+        assert_eq!(blockers(&wanted, &[], &busy, Some(&machine(2))), []);
+        assert_eq!(blockers(&wanted, &[], &busy, Some(&machine(1))).len(), 1);
+        let at_it = [run(1, RunKind::Work)];
+        assert_eq!(blockers(&wanted, &[], &at_it, Some(&machine(2))), [Blocker::Running(at_it[0].id)]);
+        let tested = [run(1, RunKind::Test)];
+        assert_eq!(blockers(&wanted, &[], &tested, Some(&machine(2))), []);
+    }
+}

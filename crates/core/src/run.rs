@@ -1,0 +1,221 @@
+//! One attempt at one stage of a task by one worker.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::RunId;
+use crate::name::{BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
+use crate::outcome::{Outcome, WorkerExit};
+use crate::task::TaskRef;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    /// Does the task.
+    Work,
+    /// Builds and tests a merge result.
+    Test,
+}
+
+impl RunKind {
+    /// The word used everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::Test => "test",
+        }
+    }
+
+    /// Whether it is done by an agent, which takes a slot of the machine, and is expected to leave commits.
+    #[must_use]
+    pub fn is_agent_work(self) -> bool {
+        match self {
+            Self::Work => true,
+            Self::Test => false,
+        }
+    }
+}
+
+/// A run as the board knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Minted before any machine heard of it.
+    pub id: RunId,
+    /// What it is for.
+    pub kind: RunKind,
+    /// The task it attempts.
+    pub task: TaskRef,
+    /// Where it runs.
+    pub machine: MachineName,
+    /// What kind of program does it.
+    pub runtime: RuntimeName,
+    /// The model asked for; `None` where the runtime has none.
+    pub model: Option<String>,
+    /// The branch its commits are for.
+    pub branch: BranchName,
+    /// Which attempt at the task this is, counting from 1.
+    pub attempt: u32,
+    /// The fence of the task's lease it runs under.
+    pub fence: u64,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was minted.
+    pub created_at: Timestamp,
+}
+
+/// Where a run stands. Arrows: reserved → preparing → running → finishing → ended; every state may go
+/// straight to ended, and none goes back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum RunState {
+    /// On the board; no machine has said yes yet.
+    Reserved,
+    /// The machine fetches, makes the worktree, sets it up.
+    Preparing,
+    /// The worker runs.
+    Running {
+        /// When the worker was started.
+        since: Timestamp,
+    },
+    /// The worker is gone; its work is being rescued and pushed.
+    Finishing,
+    /// Over.
+    Ended(Box<RunEnd>),
+}
+
+impl RunState {
+    /// One word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Preparing => "preparing",
+            Self::Running { .. } => "running",
+            Self::Finishing => "finishing",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub fn end(&self) -> Option<&RunEnd> {
+        match self {
+            Self::Ended(end) => Some(end),
+            Self::Reserved | Self::Preparing | Self::Running { .. } | Self::Finishing => None,
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Reserved => 0,
+            Self::Preparing => 1,
+            Self::Running { .. } => 2,
+            Self::Finishing => 3,
+            Self::Ended(_) => 4,
+        }
+    }
+
+    /// Whether the arrow from here to `next` exists. Staying in place is no arrow.
+    #[must_use]
+    pub fn may_become(&self, next: &Self) -> bool {
+        next.rank() > self.rank()
+    }
+}
+
+/// Everything that is known about how a run ended: what its exit record holds, what the board keeps and
+/// what people are shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// The one-word answer.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How the worker's process ended; `None` when it never started.
+    pub exit: Option<WorkerExit>,
+    /// What git says about the work.
+    pub git: GitFacts,
+    /// Work that would otherwise have been lost, and where it is now.
+    pub rescue: Option<Rescue>,
+    /// What the runtime reported about itself.
+    pub report: RuntimeReport,
+}
+
+/// What git says about a run's work. `None` means nobody could look, never "nothing".
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GitFacts {
+    /// The recorded tip of the base branch on origin when the run started.
+    pub base: Option<CommitSha>,
+    /// The worktree's head at the end.
+    pub head: Option<CommitSha>,
+    /// The tree of that head.
+    pub tree: Option<TreeSha>,
+    /// Commits on the head that the base does not have.
+    pub ahead: Option<u64>,
+    /// Commits on the head that it did not have when this run started.
+    pub added: Option<u64>,
+    /// Whether `refs/coord/runs/<run>` on origin was read back and is at the head.
+    pub pushed: Option<bool>,
+    /// Files that were changed but not committed, at most twenty of them.
+    pub dirty: Option<Vec<String>>,
+}
+
+/// Uncommitted or stashed work that was put into a ref of the store before the worktree went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescue {
+    /// `refs/coord/rescue/<run>` in the repo store of the machine.
+    pub reference: String,
+    /// The commit there: its tree is the worktree as it was; its parents are the head and the stashes.
+    pub commit: CommitSha,
+    /// How many uncommitted files it holds.
+    pub files: usize,
+    /// How many stashes it holds.
+    pub stashes: usize,
+}
+
+/// What a runtime reported about itself. Claims, for people to read; never evidence.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RuntimeReport {
+    /// The session, as the runtime calls it.
+    pub session: Option<String>,
+    /// The exact model that answered.
+    pub model: Option<String>,
+    /// Turns taken.
+    pub turns: Option<u64>,
+    /// Cost in US dollars, as the runtime counts it.
+    pub cost_usd: Option<f64>,
+    /// The last text it wrote.
+    pub text: Option<String>,
+    /// Tools it was denied, with what it wanted of them.
+    pub denials: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_only_moves_forward() {
+        let end = RunEnd {
+            outcome: Outcome::Done,
+            at: Timestamp::UNIX_EPOCH,
+            exit: None,
+            git: GitFacts::default(),
+            rescue: None,
+            report: RuntimeReport::default(),
+        };
+        let states = [
+            RunState::Reserved,
+            RunState::Preparing,
+            RunState::Running { since: Timestamp::UNIX_EPOCH },
+            RunState::Finishing,
+            RunState::Ended(Box::new(end)),
+        ];
+        for (i, from) in states.iter().enumerate() {
+            for (k, to) in states.iter().enumerate() {
+                assert_eq!(from.may_become(to), k > i, "{} to {}", from.as_str(), to.as_str());
+            }
+        }
+    }
+}

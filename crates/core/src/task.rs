@@ -1,0 +1,105 @@
+//! One wanted change in one repo.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::name::{CommitSha, RepoName};
+
+/// Which task: its repo and the number people use. In text, `api#42`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskRef {
+    /// The repo the task wants changed.
+    pub repo: RepoName,
+    /// Its number on the forge.
+    pub number: u64,
+}
+
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repo, self.number)
+    }
+}
+
+/// A text that does not name a task.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` does not name a task; write `repo#42`")]
+pub struct InvalidTaskRef(String);
+
+impl FromStr for TaskRef {
+    type Err = InvalidTaskRef;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTaskRef> {
+        let invalid = || InvalidTaskRef(text.chars().take(80).collect());
+        let (repo, number) = text.split_once('#').ok_or_else(invalid)?;
+        Ok(Self {
+            repo: repo.parse().map_err(|_| invalid())?,
+            number: number.parse().map_err(|_| invalid())?,
+        })
+    }
+}
+
+impl Serialize for TaskRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One wanted change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Repo and number.
+    pub task: TaskRef,
+    /// One line.
+    pub title: String,
+    /// The whole request, as its author wrote it.
+    pub body: String,
+    /// Words of the forge's own vocabulary.
+    pub labels: Vec<String>,
+    /// Paths the author expects to change: a hint, never a fence.
+    pub files: Vec<String>,
+    /// Tasks that must be merged before this one starts.
+    pub after: Vec<TaskRef>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// Where a task stands. Whether work is under way is a question for its change and runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskState {
+    /// Still wanted.
+    Open,
+    /// Its change is part of the default branch.
+    Merged {
+        /// The commit that brought it there.
+        commit: CommitSha,
+    },
+    /// No longer wanted.
+    Closed {
+        /// Why, in a person's words.
+        reason: String,
+    },
+}
+
+impl TaskState {
+    /// One word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Merged { .. } => "merged",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Everything a front end may ask for: gather, decide, perform

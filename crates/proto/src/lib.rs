@@ -1,0 +1,1 @@
+//! The contract between a coordinator and an agent server: types, version and client
