@@ -1,0 +1,213 @@
+//! The events of a run: one line of JSON each, the same in the log, on the wire and in a watcher's hands.
+//!
+//! A line is `{"n":7,"at":"…","event":{"kind":"text",…},"raw":{…}}`. `n` counts lines from 1 without a hole.
+//! `event` is what `coord` understood; `raw` is the line the worker printed, to the letter, attached to the
+//! first event made of it. A line of the worker that is no JSON is an `output` event and is its own raw text;
+//! one that is not even UTF-8 carries its bytes in `raw_base64`.
+
+use base64::Engine as _;
+use coord_core::run::RunEnd;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One event of one run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub n: u64,
+    /// When the shim wrote it.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: EventKind,
+    /// The worker's own line, where it is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Box<RawValue>>,
+    /// The worker's own line, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_base64: Option<String>,
+}
+
+impl Event {
+    /// The line that the worker printed, without its line end; `None` for what did not come from the worker.
+    #[must_use]
+    pub fn raw_line(&self) -> Option<Vec<u8>> {
+        if let Some(raw) = &self.raw {
+            return Some(raw.get().as_bytes().to_vec());
+        }
+        if let Some(encoded) = &self.raw_base64 {
+            return base64::engine::general_purpose::STANDARD.decode(encoded).ok();
+        }
+        match &self.event {
+            EventKind::Output { text, .. } => Some(text.clone().into_bytes()),
+            EventKind::Started { .. }
+            | EventKind::Note { .. }
+            | EventKind::Init { .. }
+            | EventKind::Text { .. }
+            | EventKind::Tool { .. }
+            | EventKind::ToolResult { .. }
+            | EventKind::Retry { .. }
+            | EventKind::Limit { .. }
+            | EventKind::Denial { .. }
+            | EventKind::Result { .. }
+            | EventKind::Status { .. }
+            | EventKind::Stuck { .. }
+            | EventKind::Other
+            | EventKind::Ended { .. } => None,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The worker's process was started.
+    Started {
+        /// Its process id.
+        pid: u32,
+        /// The program and its arguments; prompts are not among them.
+        argv: Vec<String>,
+    },
+    /// Something that coord itself has to say: a rescue, a stop, a setup step.
+    Note {
+        /// In a sentence.
+        text: String,
+    },
+    /// The runtime introduced itself. It may do so at every turn.
+    Init {
+        /// Its session.
+        session: String,
+        /// The exact model.
+        model: String,
+    },
+    /// The worker wrote text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// The worker called a tool.
+    Tool {
+        /// The call.
+        id: String,
+        /// The tool.
+        name: String,
+        /// What it is applied to, shortened: a path, a command.
+        subject: String,
+    },
+    /// A tool answered.
+    ToolResult {
+        /// The call.
+        id: String,
+        /// Whether the tool calls it an error.
+        is_error: bool,
+        /// The answer, shortened.
+        text: String,
+    },
+    /// The runtime will ask its model again.
+    Retry {
+        /// Which try failed, counting from 1.
+        attempt: u32,
+        /// How long it waits, in milliseconds.
+        delay_ms: u64,
+        /// Why.
+        error: String,
+    },
+    /// A usage window is nearly or wholly exhausted.
+    Limit {
+        /// Whether requests are refused now; otherwise it is a warning.
+        rejected: bool,
+        /// Which window.
+        window: String,
+        /// When it opens again.
+        until: Option<Timestamp>,
+    },
+    /// The worker was denied something.
+    Denial {
+        /// The tool.
+        tool: String,
+        /// What it wanted, or why it was refused.
+        reason: String,
+    },
+    /// The runtime closed a turn. There can be several; the last one counts.
+    Result {
+        /// Whether the runtime calls it an error.
+        is_error: bool,
+        /// The runtime's own word for it. Not to be relied on.
+        subtype: String,
+        /// Turns so far.
+        turns: Option<u64>,
+        /// Cost of this process so far, in US dollars.
+        cost_usd: Option<f64>,
+        /// The closing text.
+        text: String,
+    },
+    /// The worker says how far it is, in its own words.
+    Status {
+        /// What follows `STATUS:`.
+        text: String,
+    },
+    /// The worker says it cannot go on.
+    Stuck {
+        /// What follows `STUCK:`.
+        why: String,
+    },
+    /// A line that is no event of the runtime.
+    Output {
+        /// Where it came from.
+        stream: OutputStream,
+        /// The line, without its line end.
+        text: String,
+    },
+    /// The run is over. Always the last event.
+    Ended {
+        /// How.
+        end: Box<RunEnd>,
+    },
+    /// Understood by nobody here; the raw line tells.
+    #[serde(other)]
+    Other,
+}
+
+/// Which of a worker's streams a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// One entry of the agent server's own feed, `GET /v1/events`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeedEntry {
+    /// Its number, counting from 1 for the life of this agent server's directory.
+    pub n: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The run it is about.
+    pub run: coord_core::id::RunId,
+    /// The run's new state, in one word.
+    pub state: String,
+    /// The outcome, once it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raw_line_comes_back_to_the_letter_and_a_newer_kind_is_no_error() {
+        let raw = r#"{"b" : 1.0e2,  "a":"é\u00e9"}"#;
+        let line = format!(
+            r#"{{"n":3,"at":"2026-01-01T00:00:00Z","event":{{"kind":"dance","step":1}},"raw":{raw}}}"#
+        );
+        let event: Event = serde_json::from_str(&line).unwrap();
+        assert_eq!(event.event, EventKind::Other);
+        assert_eq!(event.raw_line().unwrap(), raw.as_bytes());
+        assert!(serde_json::to_string(&event).unwrap().contains(raw));
+    }
+}
