@@ -1,0 +1,30 @@
+//! What an agent server needs to know of its machine. It is asked for anew at each start of a run, so that an
+//! edited configuration is in force without a restart.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use coord_core::machine::Machine;
+use coord_core::name::{RepoName, RuntimeName};
+
+use crate::order::RuntimeConfig;
+
+/// What an agent server needs to know of its machine.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The machine it serves as.
+    pub machine: Machine,
+    /// The repos it works on. No other is ever touched.
+    pub repos: BTreeMap<RepoName, AgentRepo>,
+    /// The runtimes that are configured; one that is not named here has its defaults.
+    pub runtimes: BTreeMap<RuntimeName, RuntimeConfig>,
+}
+
+/// A repo on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRepo {
+    /// Where commits come from and go to, or why that is not known.
+    pub origin: Result<String, String>,
+    /// The user's clone, if there is one. It is only ever read.
+    pub clone: Option<Utf8PathBuf>,
+}

@@ -1,0 +1,132 @@
+//! Where everything of an agent server lies under `COORD_HOME`: the one place that joins these paths.
+//!
+//! ```text
+//! COORD_HOME/
+//!   agent/token            bearer token, mode 0600, made at the first start
+//!   agent/server.json      who is listening: pid, address, version (written by the server, for people and `doctor`)
+//!   agent/fences.json      the highest fence seen for each task
+//!   agent/feed.ndjson      the server's own feed
+//!   repos/<repo>.git       the repo store
+//!   worktrees/<repo>/<branch>
+//!   runs/<run>/            everything about one run:
+//!     spec.json            what the coordinator asked for; written before the answer
+//!     order.json           what the shim is to do, mode 0600; written once the worktree stands
+//!     shim.json            the shim's identity; locked by it for as long as it lives
+//!     shim.sock            its control socket
+//!     log.ndjson           the event log
+//!     exit.json            how it ended; its existence is the fact that it did
+//! ```
+
+use camino::{Utf8Path, Utf8PathBuf};
+use coord_core::id::RunId;
+use coord_core::name::{BranchName, RepoName};
+use coord_core::run::RunKind;
+
+/// The directory of an agent server's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home(Utf8PathBuf);
+
+impl Home {
+    /// `root` is `COORD_HOME`, an absolute path.
+    pub fn new(root: impl Into<Utf8PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// `COORD_HOME` itself.
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// The server's own directory.
+    #[must_use]
+    pub fn agent(&self) -> Utf8PathBuf {
+        self.0.join("agent")
+    }
+
+    /// The bearer token.
+    #[must_use]
+    pub fn token(&self) -> Utf8PathBuf {
+        self.agent().join("token")
+    }
+
+    /// All runs.
+    #[must_use]
+    pub fn runs(&self) -> Utf8PathBuf {
+        self.0.join("runs")
+    }
+
+    /// One run.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> RunDir {
+        RunDir(self.runs().join(run.to_string()))
+    }
+
+    /// All worktrees. Nothing outside of it is ever removed.
+    #[must_use]
+    pub fn worktrees(&self) -> Utf8PathBuf {
+        self.0.join("worktrees")
+    }
+
+    /// Where a run works. The path of agent work belongs to the change, so that a retry finds its session
+    /// where it was; a test gets a place of its own beside it.
+    #[must_use]
+    pub fn worktree(&self, repo: &RepoName, branch: &BranchName, kind: RunKind, run: RunId) -> Utf8PathBuf {
+        let flat = branch.as_str().replace('/', "+");
+        let name = if kind.is_agent_work() { flat } else { format!("{flat}@{run}") };
+        self.worktrees().join(repo.as_str()).join(name)
+    }
+}
+
+/// The directory of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(Utf8PathBuf);
+
+impl RunDir {
+    /// A run's directory, from the shim's side.
+    pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// What the coordinator asked for.
+    #[must_use]
+    pub fn spec(&self) -> Utf8PathBuf {
+        self.0.join("spec.json")
+    }
+
+    /// What the shim is to do.
+    #[must_use]
+    pub fn order(&self) -> Utf8PathBuf {
+        self.0.join("order.json")
+    }
+
+    /// The shim's identity, and its lock.
+    #[must_use]
+    pub fn shim(&self) -> Utf8PathBuf {
+        self.0.join("shim.json")
+    }
+
+    /// The shim's control socket.
+    #[must_use]
+    pub fn socket(&self) -> Utf8PathBuf {
+        self.0.join("shim.sock")
+    }
+
+    /// The event log.
+    #[must_use]
+    pub fn log(&self) -> Utf8PathBuf {
+        self.0.join("log.ndjson")
+    }
+
+    /// The exit record.
+    #[must_use]
+    pub fn exit(&self) -> Utf8PathBuf {
+        self.0.join("exit.json")
+    }
+}

@@ -1,0 +1,96 @@
+//! What passes between an agent server and its shims. Both may be of different versions: a shim outlives the
+//! server that started it, so unknown fields are ignored here as they are on the network.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use coord_core::name::CommitSha;
+use coord_core::run::RunState;
+use coord_proto::run::RunSpec;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a shim is to do: `order.json`, written once the worktree stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    /// What the coordinator asked for.
+    pub spec: RunSpec,
+    /// `COORD_HOME`.
+    pub home: Utf8PathBuf,
+    /// Where the store's commits come from and go to.
+    pub origin: String,
+    /// The user's clone, which is only ever read.
+    pub clone: Option<Utf8PathBuf>,
+    /// Where the worker works.
+    pub worktree: Utf8PathBuf,
+    /// The tip of the base branch on origin when the run started.
+    pub base: CommitSha,
+    /// What the worktree was made at.
+    pub start: CommitSha,
+    /// How the runtime is configured on this machine.
+    pub runtime: RuntimeConfig,
+    /// The environment that the worker may see, already reduced to what is allowed.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How a runtime is configured on a machine: `runtimes.<name>` in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RuntimeConfig {
+    /// The program; `None` means the runtime's own name, looked up in `PATH`.
+    pub program: Option<String>,
+    /// Variables that its workers see beyond the usual few.
+    pub pass_env: Vec<String>,
+    /// What happens when a tool is neither allowed nor denied.
+    pub permission_mode: String,
+    /// Tools that need no question.
+    pub allowed_tools: Vec<String>,
+    /// Which of the runtime's own settings files are read.
+    pub setting_sources: String,
+}
+
+/// A shim's identity: `shim.json`. The shim holds a lock on the file for as long as it lives, so a process
+/// with a recycled number is never mistaken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShimRecord {
+    /// Its process id.
+    pub pid: u32,
+    /// When that process started, in the kernel's clock ticks since boot.
+    pub start_time: u64,
+    /// Which boot of the machine that was.
+    pub boot_id: String,
+    /// The version of the program it runs.
+    pub version: String,
+}
+
+/// A line that a shim writes to everybody connected to its socket, at once on connecting and whenever any
+/// of it changed. It announces how far the log goes and never what is in it: readers read the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// The number of the newest event in the log.
+    pub last_event: u64,
+    /// Where the run stands; never `ended`, which is told by the exit record once the socket has closed.
+    pub state: RunState,
+    /// The worker's process id while it runs.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// The worker's last `STATUS:` line.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// The worker's last `STUCK:` line.
+    #[serde(default)]
+    pub stuck: Option<String>,
+}
+
+/// A line that a shim reads from its socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// Go down the ladder: interrupt, terminate, kill, sweep. Idempotent.
+    Stop {
+        /// Who asked and when, for the log.
+        at: Timestamp,
+    },
+    /// Sent by a newer server.
+    #[serde(other)]
+    Unknown,
+}
