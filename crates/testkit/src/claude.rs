@@ -1,0 +1,49 @@
+//! The real Claude Code CLI, in the version that `tests/claude/package-lock.json` pins.
+//!
+//! `tests/claude/install` is the one place that knows how to install it, into the git-ignored `tests/tools`;
+//! `tests/run` calls it up front, and a test that is run on its own calls it here.
+
+use std::process::{Command, Stdio};
+
+use camino::Utf8PathBuf;
+
+/// What a claude worker needs in its environment to speak to a [`Model`](crate::model::Model) and to nobody
+/// else. A worker's environment is allow-listed, so these names are what `pass_env` must let through.
+pub const ENVIRONMENT: [&str; 5] = [
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_MAX_RETRIES",
+];
+
+/// The path of the program, installed if need be; otherwise why it cannot be had.
+///
+/// # Errors
+/// The reason, for the list of tests that did not run.
+pub fn installed() -> Result<Utf8PathBuf, String> {
+    let root = crate::workspace();
+    let tools = root.join("tests/tools");
+    let prepare = || -> std::io::Result<fs_err::File> {
+        fs_err::create_dir_all(&tools)?;
+        // Tests run side by side; the first installs and the others wait here. The lock goes with the file.
+        let lock = fs_err::File::create(tools.join("claude.lock"))?;
+        lock.file().lock()?;
+        Ok(lock)
+    };
+    let lock = prepare().map_err(|error| format!("no place for the claude CLI: {error}"))?;
+    let install = root.join("tests/claude/install");
+    let output = Command::new(&install)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run {install}: {error}"))?;
+    drop(lock);
+    if !output.status.success() {
+        return Err(format!(
+            "the claude CLI cannot be installed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
+    }
+    let path = String::from_utf8_lossy(&output.stdout);
+    Ok(Utf8PathBuf::from(path.trim_end()))
+}

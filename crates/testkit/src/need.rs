@@ -1,0 +1,68 @@
+//! What a test needs and a machine may lack.
+//!
+//! A test that cannot run here is not a test that passed: it is listed in `target/not-run.txt` with its reason,
+//! which `tests/run` prints at the end. With `CI=true` it fails, because there everything must run.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use camino::Utf8PathBuf;
+
+use crate::claude;
+
+/// The real Claude Code CLI in its pinned version; `None` when this machine cannot have it.
+///
+/// ```no_run
+/// let Some(claude) = coord_testkit::need::claude() else { return };
+/// ```
+#[must_use]
+pub fn claude() -> Option<Utf8PathBuf> {
+    claude::installed().map_err(|reason| not_run(&reason)).ok()
+}
+
+/// Records that the current test did not run, and why; the test then returns.
+///
+/// # Panics
+/// With `CI=true`, and when the list cannot be written.
+pub fn not_run(reason: &str) {
+    let test = test_name();
+    assert!(!is_ci(std::env::var_os("CI")), "{test} could not run: {reason}");
+    let target = crate::workspace().join("target");
+    let write = || -> std::io::Result<()> {
+        fs_err::create_dir_all(&target)?;
+        let mut list =
+            fs_err::OpenOptions::new().create(true).append(true).open(target.join("not-run.txt"))?;
+        // One write of one line: tests in other processes append to the same list.
+        list.write_all(format!("{test}: {}\n", reason.replace('\n', " ")).as_bytes())
+    };
+    write().expect("the list of tests that did not run can be written");
+}
+
+fn is_ci(value: Option<OsString>) -> bool {
+    value.is_some_and(|value| value == "true")
+}
+
+/// libtest names a test's thread after the test, unless it runs it on the main thread; nextest exports the name.
+fn test_name() -> String {
+    let named = std::thread::current().name().filter(|name| *name != "main").map(String::from);
+    named
+        .or_else(|| std::env::var_os("NEXTEST_TEST_NAME")?.into_string().ok())
+        .unwrap_or_else(|| "a test".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_word_true_makes_it_ci() {
+        assert!(is_ci(Some("true".into())));
+        assert!(!is_ci(Some("false".into())));
+        assert!(!is_ci(None));
+    }
+
+    #[test]
+    fn knows_which_test_it_is_in() {
+        assert!(test_name().ends_with("knows_which_test_it_is_in"), "{}", test_name());
+    }
+}
