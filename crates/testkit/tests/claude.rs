@@ -234,9 +234,11 @@ fn a_subagent_has_a_script_of_its_own_and_the_run_has_two_results() {
     let hold = Hold::new();
     model.on_task("api#7", [agent("count the words"), say("it is under way"), say("both are done")]);
     model.on_subagent("api#7", [bash("wc -w words/*").held(&hold), say("two")]);
-    let running =
-        worker.start(&model.url(), "coord: run=a000000000000007 kind=work task=api#7 attempt=1\n\nCount.");
-    running.wait_for_line("the result before the subagent's", |line| line.contains("\"type\":\"result\""));
+    let prompt = "coord: run=a000000000000007 kind=work task=api#7 attempt=1\n\nCount.";
+    let running = worker.start(&model.url(), prompt);
+    hold.wait_reached();
+    running.wait_for_line("the worker's word", |line| line.contains("it is under way"));
+    assert!(events(&running.stdout(), "result").is_empty(), "no result while the subagent works");
     hold.release();
     let finished = running.wait().success();
     let results = events(&finished.stdout, "result");
