@@ -7,16 +7,6 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8PathBuf;
 
-/// What a claude worker needs in its environment to speak to a [`Model`](crate::model::Model) and to nobody
-/// else. A worker's environment is allow-listed, so these names are what `pass_env` must let through.
-pub const ENVIRONMENT: [&str; 5] = [
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_API_KEY",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-    "CLAUDE_CODE_MAX_RETRIES",
-];
-
 /// The path of the program, installed if need be; otherwise why it cannot be had.
 ///
 /// # Errors

@@ -4,9 +4,9 @@
 //! which `tests/run` prints at the end. With `CI=true` it fails, because there everything must run.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::claude;
 
@@ -28,14 +28,14 @@ pub fn not_run(reason: &str) {
     let test = test_name();
     assert!(!is_ci(std::env::var_os("CI")), "{test} could not run: {reason}");
     let target = crate::workspace().join("target");
-    let write = || -> std::io::Result<()> {
-        fs_err::create_dir_all(&target)?;
-        let mut list =
-            fs_err::OpenOptions::new().create(true).append(true).open(target.join("not-run.txt"))?;
-        // One write of one line: tests in other processes append to the same list.
-        list.write_all(format!("{test}: {}\n", reason.replace('\n', " ")).as_bytes())
-    };
-    write().expect("the list of tests that did not run can be written");
+    record(&target, &test, reason).expect("the list of tests that did not run can be written");
+}
+
+fn record(target: &Utf8Path, test: &str, reason: &str) -> io::Result<()> {
+    fs_err::create_dir_all(target)?;
+    let mut list = fs_err::OpenOptions::new().create(true).append(true).open(target.join("not-run.txt"))?;
+    // One write of one line: tests in other processes append to the same list.
+    list.write_all(format!("{test}: {}\n", reason.replace('\n', " ")).as_bytes())
 }
 
 fn is_ci(value: Option<OsString>) -> bool {
@@ -59,6 +59,16 @@ mod tests {
         assert!(is_ci(Some("true".into())));
         assert!(!is_ci(Some("false".into())));
         assert!(!is_ci(None));
+    }
+
+    #[test]
+    fn every_reason_is_one_line_of_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Utf8Path::from_path(dir.path()).unwrap().join("target");
+        record(&target, "one", "no npm,\nno claude").unwrap();
+        record(&target, "two", "no postgres").unwrap();
+        let list = fs_err::read_to_string(target.join("not-run.txt")).unwrap();
+        assert_eq!(list, "one: no npm, no claude\ntwo: no postgres\n");
     }
 
     #[test]

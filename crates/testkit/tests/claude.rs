@@ -3,33 +3,35 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_testkit::model::{
-    Hold, Model, Step, agent, bash, compute, drop_connection, edit, error, over_limit, read, say,
+    Hold, Model, Step, agent, bash, compute, drop_connection, edit, error, over_limit, read, say, stall,
     stream_error, truncated, write,
 };
 use coord_testkit::need;
 use coord_testkit::world::{Finished, Repo, Running, World};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// A repository to work in, and the worker that is started there.
 struct Worker {
     world: World,
     repo: Repo,
     claude: Utf8PathBuf,
+    model: Model,
     prompts: AtomicUsize,
 }
 
 impl Worker {
     fn new(claude: Utf8PathBuf) -> Self {
         let mut world = World::new(&*claude);
-        world.set("ANTHROPIC_API_KEY", "dummy");
-        world.set("IS_SANDBOX", "1");
-        world.set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+        let model = Model::start();
+        world.set_all(model.environment());
         let repo = world.repo("api");
-        Self { world, repo, claude, prompts: AtomicUsize::new(0) }
+        Self { world, repo, claude, model, prompts: AtomicUsize::new(0) }
     }
 
     fn command(&self, dir: &Utf8Path, base_url: &str, prompt: &str) -> Command {
@@ -38,13 +40,14 @@ impl Worker {
         let prompt = self.world.write(&format!("prompt-{number}.txt"), prompt);
         let mut command = self.world.command(self.claude.as_str());
         command
+            .args(["-p", "--output-format", "stream-json", "--verbose"])
             .args([
-                "-p",
-                "--output-format",
-                "stream-json",
-                "--verbose",
                 "--permission-mode",
-                "bypassPermissions",
+                "acceptEdits",
+                "--allowedTools",
+                "Read,Edit,Write,Bash",
+                "--setting-sources",
+                "project",
             ])
             .env("ANTHROPIC_BASE_URL", base_url)
             .current_dir(dir)
@@ -84,7 +87,7 @@ fn edits_and_commits() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
     let readme = worker.repo.clone.join("README.md");
-    let model = Model::start();
+    let model = &worker.model;
     let url = model.scenario(
         "happy",
         [
@@ -100,7 +103,13 @@ fn edits_and_commits() {
     assert_eq!((&result["is_error"], &result["result"]), (&false.into(), &"done".into()));
     let log = worker.repo.git(&worker.repo.clone, ["log", "--format=%s", "--name-only", "-1"]);
     assert_eq!(log, "a tiny project\n\nREADME.md\nwords/tree.txt");
-    assert!(model.requests()[0].texts().contains(&"make it tiny"));
+    assert_eq!(
+        (&result["usage"]["input_tokens"], &result["usage"]["output_tokens"]),
+        (&1400.into(), &130.into())
+    );
+    assert!(
+        model.requests().iter().filter(|it| it.is_agent()).all(|it| it.texts().contains(&"make it tiny"))
+    );
     model.assert_drained();
 }
 
@@ -108,7 +117,7 @@ fn edits_and_commits() {
 fn a_step_can_depend_on_what_a_tool_gave_back() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let answer = compute(|request| {
         let last = request.tool_results().pop().expect("the command has run");
         say(&format!("it said {} and failed: {}", last.text.trim(), last.is_error))
@@ -122,7 +131,7 @@ fn a_step_can_depend_on_what_a_tool_gave_back() {
 fn every_way_to_fail_for_a_moment_is_survived() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let cases: [(&str, Vec<Step>, usize); 5] = [
         ("overloaded", vec![error(529, "Overloaded"), error(529, "Overloaded")], 2),
         ("broken", vec![error(500, "Internal server error")], 1),
@@ -143,7 +152,7 @@ fn every_way_to_fail_for_a_moment_is_survived() {
 fn a_truncated_stream_is_recovered_from() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let url = model.scenario("cut", [truncated("half of a sen"), say("whole again")]);
     let finished = worker.run(&url, "go on").success();
     assert!(
@@ -159,7 +168,7 @@ fn a_refused_key_ends_the_run() {
     let Some(claude) = need::claude() else { return };
     let mut worker = Worker::new(claude);
     worker.world.set("CLAUDE_CODE_MAX_RETRIES", "1");
-    let model = Model::start();
+    let model = &worker.model;
     let url = model.scenario("401", [error(401, "invalid x-api-key").forever()]);
     let finished = worker.run(&url, "go on").exits(1);
     let result = last_result(&finished);
@@ -171,7 +180,7 @@ fn a_refused_key_ends_the_run() {
 fn a_spent_subscription_says_when_it_is_back() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let resets: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
     let subscribed = |steps: Vec<Step>, name: &str| {
         let mut command = worker.command(&worker.repo.clone, &model.scenario(name, steps), "go on");
@@ -191,9 +200,9 @@ fn a_spent_subscription_says_when_it_is_back() {
 fn a_hold_keeps_the_model_silent_until_it_is_released() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let hold = Hold::new();
-    let url = model.scenario("held", [bash("touch reached"), say("done").held(&hold)]);
+    let url = model.scenario("held", [bash("touch reached"), compute(|_| say("done")).held(&hold)]);
     let running = worker.start(&url, "wait for me");
     hold.wait_reached();
     assert!(worker.repo.clone.join("reached").exists(), "the first step is done");
@@ -203,10 +212,29 @@ fn a_hold_keeps_the_model_silent_until_it_is_released() {
 }
 
 #[test]
+fn a_stalled_model_never_answers_and_a_slow_one_does() {
+    let Some(claude) = need::claude() else { return };
+    let worker = Worker::new(claude);
+    let model = &worker.model;
+    let url = model.scenario("stalled", [stall()]);
+    let running = worker.start(&url, "anybody there");
+    model.wait_for("the request", |requests| requests.iter().find(|it| it.is_agent()).cloned());
+    running.terminate();
+    let ended = running.wait();
+    assert!(!ended.status.success() && events(&ended.stdout, "result").is_empty(), "{ended:?}");
+
+    let delay = Duration::from_millis(1500);
+    let url = model.scenario("slow", [say("at last").delayed(delay)]);
+    let asked = Instant::now();
+    assert_eq!(last_result(&worker.run(&url, "take your time").success())["result"], "at last");
+    assert!(asked.elapsed() >= delay);
+}
+
+#[test]
 fn two_workers_on_one_base_url_follow_the_scripts_of_their_tasks() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let both = Hold::new();
     for task in ["api#1", "api#2"] {
         let mark = format!("echo {task} >> mark-{}", &task[4..]);
@@ -230,7 +258,7 @@ fn two_workers_on_one_base_url_follow_the_scripts_of_their_tasks() {
 fn a_subagent_has_a_script_of_its_own_and_the_run_has_two_results() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let hold = Hold::new();
     model.on_task("api#7", [agent("count the words"), say("it is under way"), say("both are done")]);
     model.on_subagent("api#7", [bash("wc -w words/*").held(&hold), say("two")]);
@@ -252,10 +280,10 @@ fn a_subagent_has_a_script_of_its_own_and_the_run_has_two_results() {
 fn what_nobody_scripted_fails_the_worker_and_the_test() {
     let Some(claude) = need::claude() else { return };
     let worker = Worker::new(claude);
-    let model = Model::start();
+    let model = &worker.model;
     let finished = worker.run(&model.url(), "no first line of ours").exits(1);
     assert_eq!(last_result(&finished)["is_error"], true);
-    let message = complaint(&model);
+    let message = complaint(model);
     assert!(message.contains("names neither a scenario nor a task"), "{message}");
 
     let unplayed = Model::start();

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::poll;
 pub use request::{Request, ToolResult};
-pub use server::run;
+use server::run;
 pub use step::{
     Hold, Step, agent, bash, compute, drop_connection, edit, error, over_limit, read, say, stall,
     stream_error, tool, truncated, write,
@@ -45,7 +45,7 @@ pub struct Model {
 
 /// What the server and the test both hold.
 #[derive(Debug, Clone, Default)]
-pub struct Shared(Arc<Mutex<State>>);
+struct Shared(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -97,6 +97,17 @@ impl Model {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What a worker needs in its environment to speak to this model and to nobody else: without the last of
+    /// these the CLI also connects to its maker. The names are what `pass_env` must let through.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("ANTHROPIC_BASE_URL", self.url()),
+            ("ANTHROPIC_API_KEY", "sk-ant-dummy".into()),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".into()),
+        ]
     }
 
     /// Scripts a worker that is started with the base URL this returns. More steps for the same name come

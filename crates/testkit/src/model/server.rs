@@ -17,7 +17,7 @@ use super::step::{Act, Block, Message, say};
 use super::{Request, Shared, Step};
 
 /// Serves until `shutdown`; connections that are still open then are cut.
-pub async fn run(listener: TcpListener, state: Shared, shutdown: impl Future<Output = ()>) {
+pub(super) async fn run(listener: TcpListener, state: Shared, shutdown: impl Future<Output = ()>) {
     let router = Router::new().fallback(handle).layer(DefaultBodyLimit::disable()).with_state(state);
     let served = async { axum::serve(listener, router).await };
     tokio::select! {

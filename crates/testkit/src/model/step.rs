@@ -252,7 +252,13 @@ impl Step {
     /// The step that answers `request`, once what is computed has been.
     pub(super) fn resolved(self, request: &Request) -> Self {
         match self.act {
-            Act::Compute(make) => make(request).resolved(request),
+            Act::Compute(make) => {
+                let mut step = make(request).resolved(request);
+                step.headers.extend(self.headers);
+                step.hold = step.hold.or(self.hold);
+                step.delay += self.delay;
+                step
+            }
             Act::Message(_)
             | Act::Truncated(_)
             | Act::StreamError { .. }

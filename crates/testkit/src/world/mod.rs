@@ -14,6 +14,7 @@ mod repo;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,7 +30,7 @@ pub use repo::{Fingerprint, Repo};
 pub struct World {
     coord: Utf8PathBuf,
     environment: Environment,
-    // After `environment`'s users: the directory goes last.
+    // Removed after the processes that `drop` kills.
     _dir: TempDir,
 }
 
@@ -98,6 +99,23 @@ impl World {
     /// Sets a variable for every process that is started from here on.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.variables.insert(name.into(), value.into());
+    }
+
+    /// Sets several, such as a model's environment.
+    pub fn set_all(&mut self, variables: impl IntoIterator<Item = (&'static str, String)>) {
+        for (name, value) in variables {
+            self.set(name, value);
+        }
+    }
+
+    /// A port of the loopback interface on which nothing listens.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn free_port(&self) -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        listener.local_addr().expect("a bound listener has an address").port()
     }
 
     /// Puts a program into the world's own directory at the front of `PATH`.

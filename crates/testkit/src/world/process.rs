@@ -1,5 +1,6 @@
 //! Programs that were started: while they run, and how they ended.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +45,8 @@ impl Running {
     #[track_caller]
     #[must_use]
     pub fn start(mut command: Command) -> Self {
-        let line = format!("{command:?}");
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let line = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
         let stdout = Capture::of(child.stdout.take().expect("the standard output is piped"));
