@@ -1,0 +1,152 @@
+//! Whether the values of a configuration fit together: every name that is used is one that is defined, once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use coord_core::name::RepoName;
+
+use super::error::{ConfigError, nearest};
+use super::file::{File, RUNTIMES};
+use super::locate::{Step, line_of};
+
+/// The first thing that does not fit.
+pub(super) fn check(file: &File, text: &str, path: &Utf8Path) -> Result<(), ConfigError> {
+    let checker = Checker { file, text, path };
+    checker.repos()?;
+    checker.dependencies()?;
+    checker.machines()?;
+    checker.runtimes()
+}
+
+struct Checker<'a> {
+    file: &'a File,
+    text: &'a str,
+    path: &'a Utf8Path,
+}
+
+impl Checker<'_> {
+    fn repos(&self) -> Result<(), ConfigError> {
+        if self.file.repos.is_empty() {
+            let what = "there is no repo in `repos`".to_owned();
+            return Err(self.error(
+                what,
+                &[Step::Key("repos")],
+                "`coord init --yes --force` looks for repos".to_owned(),
+            ));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, repo) in self.file.repos.iter().enumerate() {
+            let at = [Step::Key("repos"), Step::Item(index)];
+            if !seen.insert(&repo.name) {
+                let what = format!("there are two repos called `{}`", repo.name);
+                return Err(self.error(what, &at, "give one of them another name".to_owned()));
+            }
+            if repo.origin.as_deref().is_some_and(|it| it.trim().is_empty()) {
+                let what = format!("the origin of repo `{}` is empty", repo.name);
+                return Err(self.error(what, &at, "remove the key `origin`, or give it a URL".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn dependencies(&self) -> Result<(), ConfigError> {
+        for (index, repo) in self.file.repos.iter().enumerate() {
+            let list = [Step::Key("repos"), Step::Item(index), Step::Key("depends_on")];
+            self.known_repos(&format!("repo `{}` depends on", repo.name), &repo.depends_on, &list)?;
+            if repo.depends_on.contains(&repo.name) {
+                let what = format!("repo `{}` depends on itself", repo.name);
+                return Err(self.error(what, &list, "remove it from its own `depends_on`".to_owned()));
+            }
+        }
+        let edges = self.file.repos.iter().map(|it| (&it.name, it.depends_on.as_slice())).collect();
+        let Some(cycle) = cycle(&edges) else { return Ok(()) };
+        let names: Vec<_> = cycle.iter().map(|it| it.as_str()).collect();
+        let what = format!("repos depend on each other in a circle: {}", names.join(" → "));
+        let index = self.file.repos.iter().position(|it| it.name == *cycle[0]).unwrap_or(0);
+        let at = [Step::Key("repos"), Step::Item(index), Step::Key("depends_on")];
+        Err(self.error(what, &at, "remove one of these dependencies".to_owned()))
+    }
+
+    fn machines(&self) -> Result<(), ConfigError> {
+        let mut seen = BTreeSet::new();
+        for (index, machine) in self.file.machines.iter().enumerate() {
+            let at = [Step::Key("machines"), Step::Item(index)];
+            if !seen.insert(&machine.name) {
+                let what = format!("there are two machines called `{}`", machine.name);
+                return Err(self.error(what, &at, "give one of them another name".to_owned()));
+            }
+            if machine.host.trim().is_empty() {
+                let what = format!("the host of machine `{}` is empty", machine.name);
+                return Err(self.error(what, &at, "give it a host name or an address".to_owned()));
+            }
+            let who = format!("machine `{}` names", machine.name);
+            self.known_repos(&who, &machine.repos, &[at[0], at[1], Step::Key("repos")])?;
+            for repo in machine.repo_paths.keys() {
+                let step = [at[0], at[1], Step::Key("repo_paths"), Step::Key(repo.as_str())];
+                self.known_repo(&who, repo, &step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn runtimes(&self) -> Result<(), ConfigError> {
+        let named =
+            self.file.runtimes.keys().map(|it| (it, vec![Step::Key("runtimes"), Step::Key(it.as_str())]));
+        for (runtime, at) in named.chain([(&self.file.runtime, vec![Step::Key("runtime")])]) {
+            if !RUNTIMES.contains(&runtime.as_str()) {
+                let what = format!("there is no runtime `{runtime}`");
+                return Err(self.error(what, &at, format!("there are {}", RUNTIMES.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    fn known_repos(&self, who: &str, repos: &[RepoName], list: &[Step<'_>]) -> Result<(), ConfigError> {
+        repos.iter().enumerate().try_for_each(|(index, repo)| {
+            let at: Vec<_> = list.iter().copied().chain([Step::Item(index)]).collect();
+            self.known_repo(who, repo, &at)
+        })
+    }
+
+    fn known_repo(&self, who: &str, repo: &RepoName, at: &[Step<'_>]) -> Result<(), ConfigError> {
+        let names = || self.file.repos.iter().map(|it| it.name.as_str());
+        if names().any(|it| it == repo.as_str()) {
+            return Ok(());
+        }
+        let what = format!("{who} `{repo}`, which is not among `repos`");
+        let cure = match nearest(repo.as_str(), names()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("the repos are {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        Err(self.error(what, at, cure))
+    }
+
+    fn error(&self, what: String, at: &[Step<'_>], cure: String) -> ConfigError {
+        ConfigError::Inconsistent { path: self.path.to_owned(), what, line: line_of(self.text, at), cure }
+    }
+}
+
+/// A way from a repo along its dependencies back to itself, both ends included.
+fn cycle<'a>(edges: &BTreeMap<&'a RepoName, &'a [RepoName]>) -> Option<Vec<&'a RepoName>> {
+    let mut cleared = BTreeSet::new();
+    edges.keys().find_map(|start| visit(start, edges, &mut Vec::new(), &mut cleared))
+}
+
+fn visit<'a>(
+    repo: &'a RepoName,
+    edges: &BTreeMap<&'a RepoName, &'a [RepoName]>,
+    way: &mut Vec<&'a RepoName>,
+    cleared: &mut BTreeSet<&'a RepoName>,
+) -> Option<Vec<&'a RepoName>> {
+    if let Some(start) = way.iter().position(|it| *it == repo) {
+        return Some(way[start..].iter().copied().chain([repo]).collect());
+    }
+    if cleared.contains(repo) {
+        return None;
+    }
+    way.push(repo);
+    let found = edges.get(repo)?.iter().find_map(|it| visit(it, edges, way, cleared));
+    way.pop();
+    cleared.insert(repo);
+    found
+}

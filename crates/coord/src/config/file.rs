@@ -1,0 +1,264 @@
+//! `coordinator.yml` as it is written: its keys, their defaults and what they mean.
+//!
+//! The doc line of a key is what `coord config --schema` and editors show, so it says what the key does and
+//! what holds without it. A key is here only if something behaves differently because of it; a key that is
+//! not here is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU16, NonZeroU32};
+
+use coord_core::gate::GateKind;
+use coord_core::machine::AGENT_PORT;
+use coord_core::name::{BranchName, MachineName, RepoName, RuntimeName};
+use coord_core::repo::MergeMethod;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
+pub(super) const DENIED: [&str; 8] = [
+    "Bash(gh *)",
+    "Bash(git push --force *)",
+    "Bash(git push -f *)",
+    "Bash(git reset --hard *)",
+    "Bash(git branch -D *)",
+    "Bash(git checkout -- .)",
+    "Bash(git clean -f *)",
+    "Bash(rm -rf *)",
+];
+
+/// The runtimes that there are.
+pub(super) const RUNTIMES: [&str; 3] = ["claude", "command", "script"];
+
+/// The configuration of coord: which repos, which machines, and how work is done.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "coordinator.yml")]
+pub(super) struct File {
+    /// The repos under coordination. At least one.
+    pub repos: Vec<RepoEntry>,
+    /// The machines that agent servers run on. Default: this machine alone.
+    #[serde(default)]
+    pub machines: Vec<MachineEntry>,
+    /// How much happens at once.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// Which model does what.
+    #[serde(default)]
+    pub models: Models,
+    /// The runtime of agent work, unless `coord assign --runtime` says otherwise. Default: `claude`.
+    #[serde(default = "claude")]
+    #[schemars(with = "String")]
+    pub runtime: RuntimeName,
+    /// How each runtime is started.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RuntimeEntry>")]
+    pub runtimes: BTreeMap<RuntimeName, RuntimeEntry>,
+    /// What a run may use up.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A repo under coordination.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RepoEntry {
+    /// What it is called on the command line.
+    #[schemars(with = "String")]
+    pub name: RepoName,
+    /// Where commits are fetched from and pushed to. Default: the origin of the clone in `repo_paths`.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// Where its tasks and pull requests live. Default: `local`, on the board.
+    #[serde(default)]
+    pub forge: Forge,
+    /// The branch that changes are merged into. Default: `main`.
+    #[serde(default = "main_branch")]
+    #[schemars(with = "String")]
+    pub default_branch: BranchName,
+    /// Repos that this one builds on. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub depends_on: Vec<RepoName>,
+    /// Run on the merge result before the tests. Default: nothing is built.
+    #[serde(default)]
+    pub build_command: Option<String>,
+    /// Run on the merge result; a failure fails the gate `tests`. Default: nothing.
+    #[serde(default)]
+    pub test_command: Option<String>,
+    /// Run in every new worktree before the worker starts. Default: nothing.
+    #[serde(default)]
+    pub setup: Option<String>,
+    /// Rules of the house, told to every worker. Default: none.
+    #[serde(default)]
+    pub rules: Option<String>,
+    /// What must hold before a change is merged: `tests`, `person`. Default: `tests`; `[]` asks for nothing.
+    #[serde(default = "gates")]
+    #[schemars(schema_with = "gates_schema")]
+    pub gates: BTreeSet<GateKind>,
+    /// How changes are merged: `rebase`, `squash` or `merge`. Default: `rebase`.
+    #[serde(default)]
+    #[schemars(schema_with = "merge_method_schema")]
+    pub merge_method: MergeMethod,
+    /// What workers may and may not run.
+    #[serde(default)]
+    pub worker_permissions: PermissionsEntry,
+}
+
+/// Where tasks and pull requests live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Forge {
+    /// On the board; merges are made with git.
+    #[default]
+    Local,
+}
+
+/// What workers may and may not run, in the runtime's own pattern language.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PermissionsEntry {
+    /// Allowed on top of the runtime's `allowed_tools`. Default: nothing.
+    pub allow: Vec<String>,
+    /// Denied, whatever else allows it. Default: publishing and throwing work away; `[]` clears it.
+    pub deny: Vec<String>,
+}
+
+/// A machine that an agent server runs on.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MachineEntry {
+    /// What it is called on the command line.
+    #[schemars(with = "String")]
+    pub name: MachineName,
+    /// Host name or address of its agent server. Default: `127.0.0.1`.
+    #[serde(default = "loopback")]
+    pub host: String,
+    /// Port of its agent server. Default: 7433.
+    #[serde(default = "agent_port")]
+    pub port: NonZeroU16,
+    /// What it can do, in your own words. Default: nothing in particular.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The repos it works on. Default: every repo.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub repos: Vec<RepoName>,
+    /// Your clones on it, by repo. They are only ever read. Default: none are needed.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub repo_paths: BTreeMap<RepoName, String>,
+    /// How many workers may run on it at once. Default: `concurrency.max_workers`.
+    #[serde(default)]
+    pub slots: Option<u32>,
+    /// A file that holds the token of its agent server. Default: the one that the local agent server made.
+    #[serde(default)]
+    pub token_file: Option<String>,
+}
+
+/// How much happens at once.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Concurrency {
+    /// How many workers may run on each machine that has no `slots` of its own. Default: 2.
+    pub max_workers: u32,
+}
+
+/// Which model does what.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Models {
+    /// The model, unless a label or `coord assign --model` says otherwise. Default: `sonnet`.
+    pub default: String,
+    /// The model of tasks with a label. Default: none.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a runtime is started.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RuntimeEntry {
+    /// The program. Default: the runtime's own name, looked up in `PATH`.
+    pub program: Option<String>,
+    /// Variables of the agent server's environment that workers see beyond the usual few. Default: none, so
+    /// an API key is never passed on unasked.
+    pub pass_env: Vec<String>,
+    /// What happens when a tool is neither allowed nor denied. Default: `acceptEdits`.
+    pub permission_mode: String,
+    /// Tools that need no question. Default: Read, Edit, Write, Bash, Glob, Grep.
+    pub allowed_tools: Vec<String>,
+    /// Which of the runtime's own settings files are read. Default: `project`, never those of the user.
+    pub setting_sources: String,
+}
+
+/// What a run may use up.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    /// A worker is stopped after this many minutes. Default: 120.
+    pub run_minutes: NonZeroU32,
+}
+
+impl Default for PermissionsEntry {
+    fn default() -> Self {
+        Self { allow: Vec::new(), deny: DENIED.map(str::to_owned).into() }
+    }
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { max_workers: 2 }
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self { default: "sonnet".to_owned(), labels: BTreeMap::new() }
+    }
+}
+
+impl Default for RuntimeEntry {
+    fn default() -> Self {
+        Self {
+            program: None,
+            pass_env: Vec::new(),
+            permission_mode: "acceptEdits".to_owned(),
+            allowed_tools: ["Read", "Edit", "Write", "Bash", "Glob", "Grep"].map(str::to_owned).into(),
+            setting_sources: "project".to_owned(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { run_minutes: const { NonZeroU32::new(120).expect("two hours are more than nothing") } }
+    }
+}
+
+pub(super) fn claude() -> RuntimeName {
+    "claude".parse().expect("it is a runtime name")
+}
+
+fn main_branch() -> BranchName {
+    "main".parse().expect("it is a branch name")
+}
+
+fn gates() -> BTreeSet<GateKind> {
+    BTreeSet::from([GateKind::Tests])
+}
+
+pub(super) fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+fn agent_port() -> NonZeroU16 {
+    const { NonZeroU16::new(AGENT_PORT).expect("the port is not zero") }
+}
+
+fn gates_schema(_: &mut SchemaGenerator) -> Schema {
+    let kinds = [GateKind::Tests, GateKind::Person].map(GateKind::as_str);
+    json_schema!({ "type": "array", "items": { "enum": kinds }, "uniqueItems": true })
+}
+
+fn merge_method_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": MergeMethod::ALL.map(MergeMethod::as_str) })
+}
