@@ -1,1 +1,45 @@
-//! The board: the only crate that knows SQL
+//! The board: what should happen and what did, and the only crate that knows SQL.
+//!
+//! It stores and returns the types of `coord-core` and decides nothing but who was first. One SQL text runs on
+//! SQLite and on PostgreSQL, a function per question; how a core type lies in columns is private to `column`.
+//!
+//! What must hold:
+//!
+//! - **One transition, one event, one transaction.** The only way to commit a transition is to say what became
+//!   true (`write::Transition`). The transaction's first statement takes the number of that event, which is a
+//!   write: so transitions follow one another, whatever was read since cannot have changed when it commits, and
+//!   events become visible in the order of their numbers, without a hole.
+//! - **A lost race is an outcome**, not an error: every transition returns an enum that says who was first.
+//! - **Half a state is refused.** A row whose facts do not fit its state is an error that names the row.
+//! - **A board is whole or absent.** A first start makes it beside its place and moves it there; a board that a
+//!   newer version wrote is refused.
+//!
+//! Deliberately absent: a save of the whole board, a way to delete anything, a notification (whoever follows
+//! asks for the events after the last number it saw), and any knowledge of git or of machines.
+
+mod candidate;
+mod change;
+mod column;
+mod error;
+mod event;
+mod gate;
+mod merged;
+mod open;
+mod pull_request;
+mod run;
+mod task;
+mod waiting;
+mod write;
+
+pub use change::Publishing;
+pub use error::Error;
+pub use merged::Merging;
+pub use pull_request::Opening;
+pub use run::{Moved, NewRun, Reserved};
+pub use task::{Added, Closing, Edited, NewTask, TaskEdit, TaskFilter};
+
+/// An open board. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Board {
+    pool: sqlx::AnyPool,
+}

@@ -1,0 +1,229 @@
+//! Runs: minted here before any machine hears of them, and moved along their arrows.
+
+use coord_core::change::ChangeState;
+use coord_core::event::Fact;
+use coord_core::id::RunId;
+use coord_core::name::{BranchName, MachineName, RuntimeName};
+use coord_core::run::{Run, RunKind, RunState};
+use coord_core::task::{TaskRef, TaskState};
+use jiff::Timestamp;
+
+use crate::column::{self, signed};
+use crate::write::Transition;
+use crate::{Board, Error, change, task};
+
+/// A run that is not on the board yet.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Sixty-four random bits of the caller's.
+    pub id: RunId,
+    /// What it is for.
+    pub kind: RunKind,
+    /// The task it attempts.
+    pub task: TaskRef,
+    /// Where it is to run.
+    pub machine: MachineName,
+    /// How many workers may run there at once.
+    pub slots: u32,
+    /// What kind of program does it.
+    pub runtime: RuntimeName,
+    /// The model asked for, where the runtime has any.
+    pub model: Option<String>,
+    /// The branch the task's change is to be merged into. Only its first run decides that.
+    pub base_branch: BranchName,
+}
+
+/// What became of a reservation.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Reserved {
+    /// It is on the board, and holds the task's lease if it does agent work.
+    Run(Run),
+    /// Another run of that sort is at the task.
+    Busy(RunId),
+    /// The task is merged or closed.
+    NotOpen(TaskState),
+    /// Every worker slot of the machine is taken.
+    NoSlot,
+    /// There is nothing to test: no commit of the change has been published.
+    NothingPublished,
+}
+
+/// What became of a move.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Moved {
+    /// It is in the new state.
+    Moved,
+    /// There is no arrow to the new state from this one, in which it stays.
+    Stays(RunState),
+}
+
+macro_rules! select_runs {
+    ($rest:literal) => {
+        concat!(
+            "SELECT runs.*, changes.branch FROM runs
+             JOIN changes ON changes.repo = runs.repo AND changes.number = runs.number ",
+            $rest
+        )
+    };
+}
+
+/// Every run that has not ended. The condition is that of the index `runs_live`, so ended runs cost nothing.
+pub(crate) const LIVE: &str = select_runs!("WHERE runs.state <> 'ended' ORDER BY runs.created_at, runs.id");
+
+const READ: &str = select_runs!("WHERE runs.id = $1");
+
+impl Board {
+    /// Reserves a run: at most one that does agent work per task, one test per task, and no more agent work on
+    /// a machine than it has slots. The first one makes the task's change and mints its branch; one that does
+    /// agent work takes the task's lease away from every run before it.
+    pub async fn reserve_run(&self, new: NewRun, now: Timestamp) -> Result<Reserved, Error> {
+        let mut transition = self.transition("reserve a run").await?;
+        let wanted = task::read(&mut transition, &new.task).await?;
+        if wanted.state != TaskState::Open {
+            return Ok(Reserved::NotOpen(wanted.state));
+        }
+        let agent_work = new.kind.is_agent_work();
+        let live = live(&mut transition).await?;
+        let rivals = || live.iter().filter(|it| it.kind.is_agent_work() == agent_work);
+        if let Some(rival) = rivals().find(|it| it.task == new.task) {
+            return Ok(Reserved::Busy(rival.id));
+        }
+        if agent_work && rivals().filter(|it| it.machine == new.machine).count() >= new.slots as usize {
+            return Ok(Reserved::NoSlot);
+        }
+        let change = if agent_work {
+            change::lease(&mut transition, &wanted, &new.base_branch).await?
+        } else {
+            match change::read(&mut transition, &new.task).await? {
+                Some(change) if change.state != ChangeState::Empty => change,
+                Some(_) | None => return Ok(Reserved::NothingPublished),
+            }
+        };
+        let NewRun { id, kind, task, machine, slots: _, runtime, model, base_branch: _ } = new;
+        let run = Run {
+            id,
+            kind,
+            attempt: attempts(&mut transition, &task, kind).await? + 1,
+            task,
+            machine,
+            runtime,
+            model,
+            branch: change.branch,
+            fence: change.fence,
+            state: RunState::Reserved,
+            created_at: now,
+        };
+        insert(&mut transition, &run).await?;
+        let fact = Fact::RunReserved { run: id, kind, machine: run.machine.clone() };
+        transition.commit(&run.task, &fact, now).await?;
+        Ok(Reserved::Run(run))
+    }
+
+    /// Moves a run along an arrow of its state machine.
+    pub async fn move_run(&self, id: RunId, to: RunState, now: Timestamp) -> Result<Moved, Error> {
+        let mut transition = self.transition("move a run").await?;
+        let run = read(&mut transition, id).await?.ok_or(Error::NoRun(id))?;
+        if !run.state.may_become(&to) {
+            return Ok(Moved::Stays(run.state));
+        }
+        let (since, ended) = column::run_facts(&to);
+        let update = "UPDATE runs SET state = $3, since = $4, ended = $5 WHERE id = $1 AND state = $2";
+        let update = sqlx::query(update)
+            .bind(id.to_string())
+            .bind(run.state.as_str())
+            .bind(to.as_str())
+            .bind(since)
+            .bind(ended);
+        transition.run(update).await?;
+        let fact = match to.end() {
+            Some(end) => Fact::RunEnded { run: id, outcome: end.outcome.clone() },
+            None => Fact::RunMoved { run: id, state: to.as_str().to_owned() },
+        };
+        transition.commit(&run.task, &fact, now).await?;
+        Ok(Moved::Moved)
+    }
+
+    /// The run with this id, if there is one.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
+        let row = sqlx::query(READ).bind(id.to_string()).fetch_optional(&self.pool).await;
+        row.map_err(Error::sql("read a run"))?.as_ref().map(column::run).transpose()
+    }
+
+    /// The runs whose id starts with `prefix`, at most ten of them: enough to say which one is not unique.
+    pub async fn runs_with_prefix(&self, prefix: &str) -> Result<Vec<Run>, Error> {
+        if !prefix.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')) {
+            return Ok(Vec::new());
+        }
+        // `g` follows the last hex digit in every collation.
+        let sql = select_runs!("WHERE runs.id >= $1 AND runs.id < $2 ORDER BY runs.id LIMIT 10");
+        let query = sqlx::query(sql).bind(prefix).bind(format!("{prefix}g"));
+        let rows = query.fetch_all(&self.pool).await.map_err(Error::sql("look a run up"))?;
+        rows.iter().map(column::run).collect()
+    }
+
+    /// Every run that has not ended, oldest first.
+    pub async fn live_runs(&self) -> Result<Vec<Run>, Error> {
+        let rows = sqlx::query(LIVE).fetch_all(&self.pool).await;
+        rows.map_err(Error::sql("list the live runs"))?.iter().map(column::run).collect()
+    }
+
+    /// Every run of a task, oldest first.
+    pub async fn runs_of(&self, task: &TaskRef) -> Result<Vec<Run>, Error> {
+        let sql = select_runs!("WHERE runs.repo = $1 AND runs.number = $2 ORDER BY runs.created_at, runs.id");
+        let query = sqlx::query(sql).bind(task.repo.as_str()).bind(signed(task.number));
+        let rows = query.fetch_all(&self.pool).await.map_err(Error::sql("list a task's runs"))?;
+        rows.iter().map(column::run).collect()
+    }
+
+    /// The newest runs, newest first.
+    pub async fn recent_runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
+        let sql = select_runs!("ORDER BY runs.created_at DESC, runs.id DESC LIMIT $1");
+        let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(&self.pool).await;
+        rows.map_err(Error::sql("list the newest runs"))?.iter().map(column::run).collect()
+    }
+}
+
+/// Every run that has not ended, within a transition.
+pub(crate) async fn live(transition: &mut Transition) -> Result<Vec<Run>, Error> {
+    let failed = transition.failed();
+    let rows = sqlx::query(LIVE).fetch_all(transition.connection()).await.map_err(failed)?;
+    rows.iter().map(column::run).collect()
+}
+
+/// The run with this id, within a transition.
+pub(crate) async fn read(transition: &mut Transition, id: RunId) -> Result<Option<Run>, Error> {
+    let failed = transition.failed();
+    let row = sqlx::query(READ).bind(id.to_string()).fetch_optional(transition.connection()).await;
+    row.map_err(failed)?.as_ref().map(column::run).transpose()
+}
+
+/// How many runs of this kind the task has had.
+async fn attempts(transition: &mut Transition, task: &TaskRef, kind: RunKind) -> Result<u32, Error> {
+    let failed = transition.failed();
+    let sql = "SELECT count(*) FROM runs WHERE repo = $1 AND number = $2 AND kind = $3";
+    let count =
+        sqlx::query_scalar(sql).bind(task.repo.as_str()).bind(signed(task.number)).bind(kind.as_str());
+    let count: i64 = count.fetch_one(transition.connection()).await.map_err(failed)?;
+    Ok(u32::try_from(count).expect("nobody lives to see four thousand million attempts at a task"))
+}
+
+async fn insert(transition: &mut Transition, run: &Run) -> Result<(), Error> {
+    let insert = "INSERT INTO runs
+                  (id, kind, repo, number, machine, runtime, model, attempt, fence, state, created_at)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let insert = sqlx::query(insert)
+        .bind(run.id.to_string())
+        .bind(run.kind.as_str())
+        .bind(run.task.repo.as_str())
+        .bind(signed(run.task.number))
+        .bind(run.machine.as_str())
+        .bind(run.runtime.as_str())
+        .bind(run.model.as_deref())
+        .bind(i64::from(run.attempt))
+        .bind(signed(run.fence))
+        .bind(run.state.as_str())
+        .bind(column::time(run.created_at));
+    transition.run(insert).await
+}

@@ -1,0 +1,70 @@
+//! The board's promises, each tried on SQLite and on PostgreSQL.
+//!
+//! A promise is an async function of a [`Place`], an empty database that can be opened any number of times. The
+//! list below runs each on a file of its own, and all of them on one PostgreSQL server, a database each.
+
+#![expect(clippy::print_stdout, reason = "what was not run is said")]
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever else it is, it is not what was promised")]
+
+mod events;
+mod first_start;
+mod merging;
+mod model;
+mod place;
+mod postgres;
+mod runs;
+mod tasks;
+mod world;
+
+use place::Place;
+
+macro_rules! promises {
+    ($($module:ident :: $promise:ident,)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let place = super::Place::file();
+                super::$module::$promise(&place).await;
+            })*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn on_postgres() {
+            let server = match postgres::Server::start() {
+                Ok(server) => server,
+                Err(reason) => return postgres::not_run(&reason),
+            };
+            $(
+                println!("{}", stringify!($promise));
+                let place = Place::database(&server, stringify!($promise)).await;
+                $module::$promise(&place).await;
+            )*
+        }
+    };
+}
+
+promises! {
+    tasks::a_task_comes_back_as_it_was_added,
+    tasks::a_number_means_one_thing_on_the_whole_board,
+    tasks::lists_are_newest_first_and_bounded,
+    tasks::no_task_waits_for_itself,
+    tasks::a_task_is_closed_once_and_not_under_a_worker,
+    tasks::half_a_state_is_refused_by_name,
+    runs::a_branch_is_minted_once_and_a_fence_only_grows,
+    runs::only_one_of_many_reservations_wins,
+    runs::slots_are_never_exceeded,
+    runs::a_test_needs_a_head_and_no_slot,
+    runs::terminal_states_stay,
+    runs::a_run_is_found_by_the_start_of_its_id,
+    events::events_are_numbered_without_loss,
+    events::a_refusal_leaves_no_event,
+    merging::only_the_holder_of_the_lease_publishes,
+    merging::evidence_comes_from_ended_runs_and_people,
+    merging::a_pull_request_is_opened_once,
+    merging::a_merge_is_recorded_once_and_everywhere,
+    merging::candidates_are_what_might_merge,
+    first_start::a_board_from_the_future_is_refused,
+    first_start::many_open_a_new_board_at_once,
+    model::random_histories_agree_with_the_model,
+}

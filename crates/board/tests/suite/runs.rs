@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+
+use coord_board::{Moved, NewRun, Reserved, TaskEdit};
+use coord_core::event::Fact;
+use coord_core::outcome::{Outcome, WorkerExit};
+use coord_core::run::{GitFacts, Rescue, Run, RunEnd, RunKind, RunState, RuntimeReport};
+use tokio::task::JoinSet;
+
+use crate::place::Place;
+use crate::world::{add, at, commit, end, ended, id, new_run, reserve};
+
+pub(crate) async fn a_branch_is_minted_once_and_a_fence_only_grows(place: &Place) {
+    let board = place.board().await;
+    let task = add(&board, "api", "Fix the thing").await.task;
+    assert_eq!(board.change(&task).await.unwrap(), None);
+    let first = reserve(&board, 1, &task, RunKind::Work).await;
+    assert_eq!((first.branch.as_str(), first.fence, first.attempt), ("issue-1-fix-the-thing", 1, 1));
+    assert_eq!(board.run(first.id).await.unwrap(), Some(first.clone()));
+    end(&board, first.id).await;
+
+    let edit = TaskEdit { title: Some("Another title".to_owned()), ..TaskEdit::default() };
+    assert!(matches!(board.edit_task(&task, edit, at(1)).await.unwrap(), coord_board::Edited::Task(_)));
+    let model = Some("opus".to_owned());
+    let elsewhere =
+        NewRun { base_branch: "develop".parse().unwrap(), model, ..new_run(2, &task, RunKind::Work) };
+    let Reserved::Run(second) = board.reserve_run(elsewhere, at(2)).await.unwrap() else { panic!() };
+    assert_eq!((second.branch.clone(), second.fence, second.attempt), (first.branch, 2, 2));
+    assert_eq!(board.run(second.id).await.unwrap(), Some(second.clone()));
+    let change = board.change(&task).await.unwrap().unwrap();
+    assert_eq!((change.base_branch.as_str(), change.fence), ("main", 2));
+    let ids = |runs: Vec<Run>| runs.iter().map(|it| it.id).collect::<Vec<_>>();
+    assert_eq!(ids(board.live_runs().await.unwrap()), [id(2)]);
+    assert_eq!(ids(board.runs_of(&task).await.unwrap()), [id(1), id(2)]);
+    assert_eq!(ids(board.recent_runs(9).await.unwrap()), [id(2), id(1)]);
+    assert_eq!(ids(board.recent_runs(1).await.unwrap()), [id(2)]);
+}
+
+pub(crate) async fn only_one_of_many_reservations_wins(place: &Place) {
+    let task = add(&place.board().await, "api", "t").await.task;
+    for kind in [RunKind::Work, RunKind::Test] {
+        let mut rivals = JoinSet::new();
+        for n in 0..8 {
+            let board = place.board().await;
+            let new = new_run(n + if kind == RunKind::Work { 0 } else { 8 }, &task, kind);
+            rivals.spawn(async move { board.reserve_run(new, at(1)).await.unwrap() });
+        }
+        let mut won = Vec::new();
+        let mut lost = Vec::new();
+        for outcome in rivals.join_all().await {
+            match outcome {
+                Reserved::Run(run) => won.push(run),
+                Reserved::Busy(run) => lost.push(run),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((won.len(), lost.len()), (1, 7));
+        assert!(lost.iter().all(|it| *it == won[0].id));
+        let board = place.board().await;
+        let (run, fence) = (won[0].id, won[0].fence);
+        let publishing = board.publish(&task, run, fence, None, &commit(1), at(2)).await.unwrap();
+        assert_eq!(publishing, coord_board::Publishing::Published);
+    }
+}
+
+pub(crate) async fn slots_are_never_exceeded(place: &Place) {
+    let board = place.board().await;
+    let mut rivals = JoinSet::new();
+    for n in 0..8 {
+        let task = add(&board, "api", "t").await.task;
+        let rival = place.board().await;
+        let new = NewRun { slots: 3, ..new_run(n, &task, RunKind::Work) };
+        rivals.spawn(async move { rival.reserve_run(new, at(1)).await.unwrap() });
+    }
+    let outcomes = rivals.join_all().await;
+    let won = outcomes.iter().filter(|it| matches!(it, Reserved::Run(_))).count();
+    assert_eq!(won, 3);
+    assert_eq!(outcomes.iter().filter(|it| **it == Reserved::NoSlot).count(), 5);
+    let task = add(&board, "api", "t").await.task;
+    let elsewhere = NewRun { machine: "there".parse().unwrap(), ..new_run(20, &task, RunKind::Work) };
+    assert!(matches!(board.reserve_run(elsewhere, at(1)).await.unwrap(), Reserved::Run(_)));
+}
+
+pub(crate) async fn a_test_needs_a_head_and_no_slot(place: &Place) {
+    let board = place.board().await;
+    let task = add(&board, "api", "t").await.task;
+    let test = |n| NewRun { slots: 0, ..new_run(n, &task, RunKind::Test) };
+    assert_eq!(board.reserve_run(test(1), at(1)).await.unwrap(), Reserved::NothingPublished);
+    let work = reserve(&board, 2, &task, RunKind::Work).await;
+    assert_eq!(board.reserve_run(test(3), at(1)).await.unwrap(), Reserved::NothingPublished);
+    let publishing = board.publish(&task, work.id, work.fence, None, &commit(1), at(2)).await.unwrap();
+    assert_eq!(publishing, coord_board::Publishing::Published);
+    let Reserved::Run(run) = board.reserve_run(test(4), at(1)).await.unwrap() else { panic!() };
+    assert_eq!((run.fence, run.attempt), (work.fence, 1));
+    assert_eq!(board.reserve_run(test(5), at(1)).await.unwrap(), Reserved::Busy(run.id));
+}
+
+pub(crate) async fn terminal_states_stay(place: &Place) {
+    let board = place.board().await;
+    let task = add(&board, "api", "t").await.task;
+    let run = reserve(&board, 1, &task, RunKind::Work).await.id;
+    let since = at(4);
+    let end = RunState::Ended(Box::new(RunEnd {
+        outcome: Outcome::Limited { until: Some(at(99)) },
+        at: at(5),
+        exit: Some(WorkerExit::Signal(9)),
+        git: GitFacts { ahead: Some(2), dirty: Some(vec!["a b".to_owned()]), ..GitFacts::default() },
+        rescue: Some(Rescue { reference: "r".to_owned(), commit: commit(7), files: 1, stashes: 2 }),
+        report: RuntimeReport { cost_usd: Some(0.125), ..RuntimeReport::default() },
+    }));
+    let way = [RunState::Preparing, RunState::Running { since }, RunState::Finishing, end.clone()];
+    for state in &way {
+        assert_eq!(board.move_run(run, state.clone(), at(6)).await.unwrap(), Moved::Moved);
+        assert_eq!(board.run(run).await.unwrap().unwrap().state, *state);
+        assert_eq!(board.move_run(run, state.clone(), at(6)).await.unwrap(), Moved::Stays(state.clone()));
+    }
+    let other = ended(Outcome::Done);
+    assert_eq!(board.move_run(run, other, at(7)).await.unwrap(), Moved::Stays(end.clone()));
+    assert_eq!(board.move_run(run, RunState::Preparing, at(7)).await.unwrap(), Moved::Stays(end));
+
+    let mut facts: HashMap<&str, u32> = HashMap::new();
+    for event in board.events_of(&task).await.unwrap() {
+        let word = match &event.fact {
+            Fact::RunMoved { .. } => "moved",
+            Fact::RunEnded { outcome, .. } => outcome.as_str(),
+            _ => "other",
+        };
+        *facts.entry(word).or_default() += 1;
+    }
+    assert_eq!(facts, HashMap::from([("other", 2), ("moved", 3), ("limited", 1)]));
+    let missing = board.move_run(id(9), RunState::Preparing, at(7)).await;
+    assert!(matches!(missing, Err(coord_board::Error::NoRun(run)) if run == id(9)));
+}
+
+pub(crate) async fn a_run_is_found_by_the_start_of_its_id(place: &Place) {
+    let board = place.board().await;
+    let mut ids = Vec::new();
+    for bits in [0xa100, 0xa200, 0xf000] {
+        let task = add(&board, "api", "t").await.task;
+        let new = NewRun { id: id(bits << 48), slots: 9, ..new_run(0, &task, RunKind::Work) };
+        assert!(matches!(board.reserve_run(new, at(1)).await.unwrap(), Reserved::Run(_)));
+        ids.push(id(bits << 48).to_string());
+    }
+    let count = async |prefix: &str| board.runs_with_prefix(prefix).await.unwrap().len();
+    assert_eq!(count("").await, 3);
+    assert_eq!(count(&ids[0]).await, 1);
+    assert_eq!(count(&ids[0][..2]).await, 1);
+    assert_eq!(count(&ids[2][..1]).await, ids.iter().filter(|it| it.starts_with(&ids[2][..1])).count());
+    for nobody in ["%", "A", "f1", "_", "g"] {
+        assert_eq!(count(nobody).await, 0, "{nobody}");
+    }
+}
