@@ -71,6 +71,11 @@ pub enum Fact {
         /// The run whose work it is.
         run: RunId,
     },
+    /// Somebody else moved the change's branch on origin.
+    HeadMoved {
+        /// Its new tip.
+        head: CommitSha,
+    },
     /// Evidence for a gate was recorded.
     GateRecorded {
         /// Which gate.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::RunId;
 use crate::name::{CommitSha, TreeSha};
+use crate::outcome::Outcome;
 
 /// What a gate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,6 +77,37 @@ pub enum Verdict {
         /// What happened.
         reason: String,
     },
+}
+
+impl Verdict {
+    /// What the end of a test run says. Only the suite's own word counts as a failure: what kept it from
+    /// speaking (a missing program, a signal, a stop) tells nothing about the change.
+    #[must_use]
+    pub fn of_test(run: RunId, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::Passed,
+            Outcome::Failed { reason } => Self::Failed { reason: format!("{reason}, run {run}") },
+            Outcome::NoChange
+            | Outcome::Dirty
+            | Outcome::Stuck { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Limited { .. }
+            | Outcome::Transient { .. }
+            | Outcome::Auth { .. }
+            | Outcome::Credit { .. }
+            | Outcome::Context
+            | Outcome::Budget { .. }
+            | Outcome::Truncated
+            | Outcome::Timeout { .. }
+            | Outcome::Crashed { .. }
+            | Outcome::Interrupted
+            | Outcome::Cancelled
+            | Outcome::Lost { .. }
+            | Outcome::PushFailed { .. }
+            | Outcome::SetupFailed { .. }
+            | Outcome::Unknown => Self::Inconclusive { reason: format!("run {run} ended as {outcome}") },
+        }
+    }
 }
 
 /// What the board holds about one gate of one change.

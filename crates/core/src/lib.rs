@@ -11,7 +11,7 @@
 //! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
 //! | [`outcome`] | how a run ended: the classifier |
 //! | [`gate`], [`merge`] | what must hold before a change may merge, and the order of merging |
-//! | [`readiness`] | whether a task may be dispatched, with every reason why not |
+//! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
 //! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
@@ -27,5 +27,6 @@ pub mod name;
 pub mod outcome;
 pub mod readiness;
 pub mod repo;
+pub mod routing;
 pub mod run;
 pub mod task;

@@ -49,7 +49,7 @@ pub struct Permissions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MergeMethod {
-    /// A merge commit: the very commit that was tested.
+    /// A merge commit.
     Merge,
     /// One commit with the tested tree.
     Squash,

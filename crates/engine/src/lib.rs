@@ -1,1 +1,169 @@
-//! Everything a front end may ask for: gather, decide, perform
+//! Everything a front end may ask for: gather, decide, perform.
+//!
+//! The command line, and whatever doors come beside it, are thin: they turn words into a call of [`Engine`]
+//! and its answer into words. The engine reads the world (board, agent servers, origin), lets `coord-core`
+//! decide, and performs the answer. Each side effect has one place:
+//!
+//! | what | where |
+//! |---|---|
+//! | a run is minted and handed to a machine | [`dispatch`] |
+//! | an ended run is recorded, its work published, its evidence written | [`settle`] |
+//! | a change is landed on its base branch | [`merge`], through `coord-forge` |
+//! | the time is asked, an id drawn | [`clock`] |
+//!
+//! **Settling** is level-triggered: it takes every run that the board believes alive, asks its machine, and
+//! does what is still missing. Every step of it may be cut short by a crash and is simply done again by
+//! whoever comes next, since what it writes is compared-and-set: a run is recorded as ended only after its
+//! work is published and its evidence written.
+//!
+//! Deliberately absent: printing, argument parsing, reading files of configuration.
+
+pub mod assign;
+pub mod briefing;
+pub mod clock;
+pub mod dispatch;
+pub mod error;
+pub mod follow;
+pub mod look;
+pub mod merge;
+pub mod proposal;
+pub mod settings;
+pub mod settle;
+pub mod status;
+pub mod task;
+pub mod test;
+pub mod view;
+pub mod why;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use camino::Utf8Path;
+use coord_board::Board;
+use coord_core::machine::Machine;
+use coord_core::name::{MachineName, RepoName};
+use coord_core::repo::Repo;
+use coord_git::program::Git;
+use coord_git::store::Store;
+use coord_proto::client::Client;
+
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// One coordinator: a board, the fleet it describes, and the way to reach both.
+pub struct Engine {
+    board: Board,
+    settings: Settings,
+    git: Git,
+    stores: Mutex<HashMap<RepoName, Store>>,
+}
+
+impl Engine {
+    /// Opens the board under `settings.home`, making it at the first start. `environment` is what `git` sees.
+    ///
+    /// # Errors
+    /// When the board cannot be opened.
+    pub async fn open(settings: Settings, environment: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let path = settings.home.join("board.db");
+        let board = Board::open(path.as_std_path()).await.map_err(Error::board("opening it"))?;
+        let git = Git::new(environment.iter().map(|(name, value)| (name.into(), value.into())));
+        Ok(Self { board, settings, git, stores: Mutex::default() })
+    }
+
+    /// What is known of the fleet.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn repo(&self, name: &RepoName) -> Result<&Repo, Error> {
+        self.settings.repo(name).ok_or_else(|| Error::UnknownRepo {
+            name: name.to_string(),
+            known: list(self.settings.repos.iter().map(|it| it.name.as_str())),
+        })
+    }
+
+    fn machine(&self, name: &MachineName) -> Result<&Machine, Error> {
+        self.settings.machine(name).ok_or_else(|| Error::UnknownMachine {
+            name: name.to_string(),
+            known: list(self.settings.machines.iter().map(|it| it.name.as_str())),
+        })
+    }
+
+    /// A client for the agent server of `machine`.
+    ///
+    /// # Errors
+    /// When the machine is not in the configuration, or there is no token for it.
+    pub fn client(&self, machine: &MachineName) -> Result<Client, Error> {
+        let known = self.machine(machine)?;
+        let token = match self.settings.tokens.get(machine) {
+            Some(Ok(token)) => token.clone(),
+            Some(Err(reason)) => {
+                return Err(Error::Token { machine: machine.clone(), reason: reason.clone() });
+            }
+            None => {
+                let reason = "the configuration names none".to_owned();
+                return Err(Error::Token { machine: machine.clone(), reason });
+            }
+        };
+        Client::new(&known.host, known.port, token).map_err(Error::agent(machine))
+    }
+
+    /// The repo store, made at the first use.
+    async fn store(&self, name: &RepoName) -> Result<Store, Error> {
+        if let Some(store) = self.stores.lock().expect(UNPOISONED).get(name) {
+            return Ok(store.clone());
+        }
+        let configured = self.repo(name)?.origin.clone();
+        let clone = self.settings.clones.get(name).cloned();
+        let (git, home, repo) = (self.git.clone(), self.settings.home.clone(), name.clone());
+        let store = blocking(move || {
+            let origin = origin(&repo, configured, clone.as_deref())?;
+            Store::open(&git, &home, &repo, &origin, clone.as_deref())
+                .map_err(Error::git(&repo, "opening its store"))
+        })
+        .await?;
+        Ok(self.stores.lock().expect(UNPOISONED).entry(name.clone()).or_insert(store).clone())
+    }
+}
+
+const UNPOISONED: &str = "nothing panics while it holds the stores";
+
+/// Where the commits of a repo come from and go to: what is configured, else the origin of the user's clone.
+fn origin(repo: &RepoName, configured: Option<String>, clone: Option<&Utf8Path>) -> Result<String, Error> {
+    let unusable = |reason: String| Error::RepoUnusable { repo: repo.clone(), reason };
+    match (configured, clone) {
+        (Some(origin), _) => Ok(origin),
+        (None, Some(clone)) => coord_git::clone::origin_of(clone)
+            .map_err(|error| unusable(chain(&error)))?
+            .ok_or_else(|| unusable(format!("its clone at `{clone}` has no remote called `origin`"))),
+        (None, None) => {
+            Err(unusable("neither an `origin` nor a clone on this machine is configured".to_owned()))
+        }
+    }
+}
+
+/// Runs what blocks (git, files) beside the event loop.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// An error with everything beneath it, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(error) = below {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        below = error.source();
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! The one place that mints a run and hands it to a machine.
+//!
+//! The run is on the board before any machine hears of it. A start that is not answered is repeated, which is
+//! harmless; and a machine refuses a start that reaches it after `start_before`, so that from that moment on
+//! the board knows: a machine that has not heard of the run never will.
+
+use std::time::Duration;
+
+use coord_board::{Moved, NewRun, Reserved};
+use coord_core::outcome::Outcome;
+use coord_core::readiness::Blocker;
+use coord_core::run::{GitFacts, Run, RunEnd, RunState, RuntimeReport};
+use coord_proto::client::{ClientError, Started};
+use coord_proto::run::RunSpec;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::Error;
+use crate::{Engine, chain, clock};
+
+/// How long after it was minted a run may still start.
+pub(crate) const START_WINDOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often an unanswered start is repeated within that time.
+const REPEATS: u32 = 5;
+
+impl Engine {
+    /// Mints a run and starts it. `spec` is given the run and the moment before which it has to start.
+    ///
+    /// # Errors
+    /// When the board refuses the run, or the machine does, or cannot be reached. A run whose machine may or
+    /// may not have heard of it stays on the board, and settling finds out.
+    pub async fn dispatch(
+        &self,
+        new: NewRun,
+        spec: impl FnOnce(&Run, Timestamp) -> RunSpec,
+    ) -> Result<Run, Error> {
+        let (task, machine, slots) = (new.task.clone(), new.machine.clone(), new.slots);
+        let client = self.client(&machine)?;
+        let not_ready = |blocker| Error::NotReady { task: task.clone(), blockers: vec![blocker] };
+        let now = clock::now();
+        let run = match self.board.reserve_run(new, now).await.map_err(Error::board("reserving a run"))? {
+            Reserved::Run(run) => run,
+            Reserved::Busy(run) => return Err(not_ready(Blocker::Running(run))),
+            Reserved::NotOpen(state) => return Err(not_ready(Blocker::NotOpen(state.as_str()))),
+            Reserved::NoSlot => return Err(not_ready(Blocker::NoSlot { machine, slots })),
+            Reserved::NothingPublished => return Err(Error::NothingPublished(task)),
+        };
+        let spec = spec(&run, now + START_WINDOW);
+        let mut heard = false;
+        for repeat in 0..=REPEATS {
+            match client.start(&spec).await {
+                Ok(Started::Created | Started::Already) => {
+                    // Settling moves it on; that it was accepted need not wait for a second look.
+                    if let Moved::Stays(_) = self.moved(&run, RunState::Preparing).await? {
+                        tracing::debug!(run = %run.id, "somebody else has moved it already");
+                    }
+                    return self.run(run.id).await;
+                }
+                Err(error @ (ClientError::Refused(_) | ClientError::Foreign { .. })) => {
+                    let reason = chain(&error);
+                    self.give_up(&run, Outcome::SetupFailed { step: "dispatch".to_owned(), reason }).await?;
+                    return Err(Error::Agent { machine, source: error });
+                }
+                Err(error @ ClientError::Unreachable { .. }) => {
+                    heard |= !error.never_arrived();
+                    if repeat == REPEATS || !heard {
+                        if !heard {
+                            let reason = "its machine could not be reached".to_owned();
+                            self.give_up(&run, Outcome::Lost { reason }).await?;
+                        }
+                        return Err(Error::Agent { machine, source: error });
+                    }
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+        unreachable!("the last repeat returns")
+    }
+
+    pub(crate) async fn moved(&self, run: &Run, to: RunState) -> Result<Moved, Error> {
+        self.board.move_run(run.id, to, clock::now()).await.map_err(Error::board("moving a run"))
+    }
+
+    /// Ends a run that never had a worker.
+    pub(crate) async fn give_up(&self, run: &Run, outcome: Outcome) -> Result<(), Error> {
+        let end = RunEnd {
+            outcome,
+            at: clock::now(),
+            exit: None,
+            git: GitFacts::default(),
+            rescue: None,
+            report: RuntimeReport::default(),
+        };
+        match self.moved(run, RunState::Ended(Box::new(end))).await? {
+            Moved::Moved | Moved::Stays(_) => Ok(()),
+        }
+    }
+}

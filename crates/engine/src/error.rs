@@ -1,0 +1,181 @@
+//! Why something that was asked of the engine was not done.
+//!
+//! Each variant says what was being done and about what; the front end adds what to do next. What may be
+//! expected to happen (a gate that holds a change back, a lost race) is an answer and not an error, except
+//! where the whole request comes to nothing by it.
+
+use coord_core::merge::Hold;
+use coord_core::name::{BranchName, MachineName, RepoName};
+use coord_core::readiness::Blocker;
+use coord_core::task::TaskRef;
+use coord_proto::client::ClientError;
+
+/// Why something that was asked of the engine was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A repo that the configuration does not have.
+    #[error("there is no repo `{name}` in the configuration (it has: {known})")]
+    UnknownRepo {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A machine that the configuration does not have.
+    #[error("there is no machine `{name}` in the configuration (it has: {known})")]
+    UnknownMachine {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// No machine can take the task.
+    #[error("no machine can take {task}: {reasons}")]
+    NoMachine {
+        /// The task.
+        task: TaskRef,
+        /// Why not, machine by machine.
+        reasons: String,
+    },
+    /// An id that stands for nothing.
+    #[error("there is no task or run `{0}` on the board")]
+    UnknownId(String),
+    /// An id that stands for several things.
+    #[error("`{text}` stands for several things: {}", .candidates.join(", "))]
+    AmbiguousId {
+        /// What was asked for.
+        text: String,
+        /// What it could mean; each is an id that works.
+        candidates: Vec<String>,
+    },
+    /// A run was asked for, and the task has none.
+    #[error("nothing has been run for {0} yet")]
+    NoRun(TaskRef),
+    /// The task cannot be dispatched now.
+    #[error("{task} cannot be assigned: {}", join(.blockers))]
+    NotReady {
+        /// The task.
+        task: TaskRef,
+        /// Every reason.
+        blockers: Vec<Blocker>,
+    },
+    /// There are no commits to do this with.
+    #[error("nothing has been published for {0} yet")]
+    NothingPublished(TaskRef),
+    /// The last attempt did not end well enough for this.
+    #[error("the last attempt at {task} ended as {outcome}")]
+    Unfinished {
+        /// The task.
+        task: TaskRef,
+        /// How it ended.
+        outcome: String,
+    },
+    /// The change does not merge cleanly.
+    #[error("{task} does not merge cleanly into `{base}`: {}", .paths.join(", "))]
+    Conflict {
+        /// The task.
+        task: TaskRef,
+        /// What it is to be merged into.
+        base: BranchName,
+        /// Where.
+        paths: Vec<String>,
+    },
+    /// There is neither a build nor a test command, so nothing can be learnt.
+    #[error("`{0}` has neither a `build_command` nor a `test_command`")]
+    NothingToTest(RepoName),
+    /// A test of the same change has not ended.
+    #[error("run {run} is testing {task} already")]
+    TestUnderWay {
+        /// The task.
+        task: TaskRef,
+        /// The test.
+        run: coord_core::id::RunId,
+    },
+    /// The change is not in a state for this.
+    #[error("{task}: {}", join(.holds))]
+    Held {
+        /// The task.
+        task: TaskRef,
+        /// Every reason.
+        holds: Vec<Hold>,
+    },
+    /// The repo cannot be worked on.
+    #[error("repo `{repo}` cannot be worked on: {reason}")]
+    RepoUnusable {
+        /// The repo.
+        repo: RepoName,
+        /// Why.
+        reason: String,
+    },
+    /// A task could not be written as asked.
+    #[error("{0}")]
+    TaskRefused(String),
+    /// There is no usable token for a machine.
+    #[error("there is no usable token for machine `{machine}`: {reason}")]
+    Token {
+        /// The machine.
+        machine: MachineName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An agent server did not answer, or said no.
+    #[error("machine `{machine}`")]
+    Agent {
+        /// The machine.
+        machine: MachineName,
+        /// What happened.
+        #[source]
+        source: ClientError,
+    },
+    /// The wait was longer than allowed.
+    #[error("{what} was not over after {seconds} s")]
+    TimedOut {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// The board could not be read or written.
+    #[error("the board, while {doing}")]
+    Board {
+        /// What was being done.
+        doing: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A repo store could not be read or written, or origin not be reached.
+    #[error("repo `{repo}`, while {doing}")]
+    Git {
+        /// The repo.
+        repo: RepoName,
+        /// What was being done.
+        doing: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn join<T: std::fmt::Display>(reasons: &[T]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Error {
+    pub(crate) fn board(doing: &'static str) -> impl FnOnce(coord_board::Error) -> Self {
+        move |source| Self::Board { doing, source: Box::new(source) }
+    }
+
+    pub(crate) fn git<E>(repo: &RepoName, doing: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let repo = repo.clone();
+        move |source| Self::Git { repo, doing, source: Box::new(source) }
+    }
+
+    pub(crate) fn agent(machine: &MachineName) -> impl FnOnce(ClientError) -> Self {
+        let machine = machine.clone();
+        move |source| Self::Agent { machine, source }
+    }
+}

@@ -1,0 +1,236 @@
+//! Merging: one change at a time, in order, each against the base that the one before it left behind.
+
+use coord_board::Merging;
+use coord_core::gate::MergeInput;
+use coord_core::merge::{Candidate, Hold, order, verdict};
+use coord_core::name::{CommitSha, RepoName};
+use coord_core::repo::MergeMethod;
+use coord_core::run::Run;
+use coord_core::task::TaskRef;
+use coord_forge::local::{Landed, Landing, Words};
+
+use crate::error::Error;
+use crate::look::Freshness;
+use crate::{Engine, blocking, clock, test};
+
+/// How often a change is looked at again because its base moved or a test ran, before it is left for the
+/// next merge.
+const ROUNDS: u32 = 6;
+
+/// What is to be merged, and how.
+#[derive(Debug, Clone, Default)]
+pub struct MergeWish {
+    /// Only this repo.
+    pub repo: Option<RepoName>,
+    /// These first, in this order.
+    pub order: Vec<TaskRef>,
+    /// Only these; empty means every open pull request.
+    pub only: Vec<TaskRef>,
+    /// Instead of the repo's own method.
+    pub method: Option<MergeMethod>,
+}
+
+/// What happened to one change, or would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is part of its base branch.
+    Merged(CommitSha),
+    /// It would merge now.
+    WouldMerge,
+    /// It would be tested first, since that may lift what holds it.
+    WouldTest(Vec<String>),
+    /// It was left alone, with every reason.
+    Parked(Vec<String>),
+}
+
+/// What happened to a change, with its names.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The task.
+    pub task: TaskRef,
+    /// Its pull request.
+    pub pull_request: u64,
+    /// What happened.
+    pub fate: Fate,
+}
+
+/// What a merge tells while it goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A change is tested before it may merge.
+    Testing {
+        /// The task.
+        task: &'a TaskRef,
+        /// The test.
+        run: &'a Run,
+        /// Why.
+        because: &'a [Hold],
+    },
+    /// One change is dealt with.
+    Step(&'a Step),
+}
+
+impl Engine {
+    /// What [`Engine::merge`] would do now.
+    ///
+    /// # Errors
+    /// When the board or a store cannot be read.
+    pub async fn plan_merge(&self, wish: &MergeWish) -> Result<Vec<Step>, Error> {
+        self.settle().await?;
+        let queue = self.queue(wish, Freshness::Origin).await?;
+        Ok(queue
+            .into_iter()
+            .map(|candidate| {
+                let holds = verdict(&candidate);
+                let fate = if holds.is_empty() {
+                    Fate::WouldMerge
+                } else if holds.iter().all(Hold::lifted_by_testing) {
+                    Fate::WouldTest(words(&holds))
+                } else {
+                    Fate::Parked(words(&holds))
+                };
+                step(&candidate, fate)
+            })
+            .collect())
+    }
+
+    /// Merges what may be merged, testing first where that is what is missing. A change that cannot merge is
+    /// parked and the next one tried.
+    ///
+    /// # Errors
+    /// When the board or a store cannot be read or written. What was merged before that stays merged.
+    pub async fn merge(
+        &self,
+        wish: &MergeWish,
+        tell: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<Step>, Error> {
+        self.settle().await?;
+        let mut steps = Vec::new();
+        for candidate in self.queue(wish, Freshness::Origin).await? {
+            let fate = self.merge_one(&candidate, wish.method, tell).await?;
+            let step = step(&candidate, fate);
+            tell(Progress::Step(&step));
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
+    /// Changes with an open pull request, in the order in which they are tried.
+    pub(crate) async fn queue(
+        &self,
+        wish: &MergeWish,
+        freshness: Freshness,
+    ) -> Result<Vec<Candidate>, Error> {
+        let mut queue = self.candidates(wish.repo.as_ref(), freshness).await?;
+        queue.retain(|it| {
+            it.pull_request.is_some() && (wish.only.is_empty() || wish.only.contains(&it.change.task))
+        });
+        Ok(order(queue, &wish.order))
+    }
+
+    async fn merge_one(
+        &self,
+        queued: &Candidate,
+        method: Option<MergeMethod>,
+        tell: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Fate, Error> {
+        let task = &queued.change.task;
+        for _ in 0..ROUNDS {
+            let Some(candidate) = self.candidate(task).await? else {
+                return self.fate_of_gone(task).await;
+            };
+            let holds = verdict(&candidate);
+            if let (true, Some(now)) = (holds.is_empty(), candidate.now.clone()) {
+                match self.land(&candidate, now, method).await? {
+                    Landed::At(commit) => return Ok(Fate::Merged(commit)),
+                    Landed::BaseMoved => {}
+                    Landed::NotAsTested(reason) | Landed::Refused(reason) => {
+                        return Ok(Fate::Parked(vec![reason]));
+                    }
+                }
+            } else if holds.iter().all(Hold::lifted_by_testing) {
+                let run = match self.start_test(task).await {
+                    Ok(run) => run,
+                    Err(
+                        error @ (Error::NothingToTest(_)
+                        | Error::Conflict { .. }
+                        | Error::TestUnderWay { .. }),
+                    ) => {
+                        return Ok(Fate::Parked(vec![error.to_string()]));
+                    }
+                    Err(error) => return Err(error),
+                };
+                tell(Progress::Testing { task, run: &run, because: &holds });
+                let run = self.wait_for_run(run.id, None).await?;
+                if let Some(end) = run.state.end().filter(|end| !test::passed(&end.outcome)) {
+                    let reason = format!("tests: {} (see `coord log {}`)", end.outcome, run.id);
+                    return Ok(Fate::Parked(vec![reason]));
+                }
+            } else {
+                return Ok(Fate::Parked(words(&holds)));
+            }
+        }
+        Ok(Fate::Parked(vec!["its base branch moves faster than it can be tested; try again".to_owned()]))
+    }
+
+    /// A change that is no candidate any more was merged, by us before a crash or by somebody else.
+    async fn fate_of_gone(&self, task: &TaskRef) -> Result<Fate, Error> {
+        let change = self.board.change(task).await.map_err(Error::board("reading a change"))?;
+        Ok(match change.map(|it| it.state) {
+            Some(coord_core::change::ChangeState::Merged { commit, .. }) => Fate::Merged(commit),
+            Some(_) | None => Fate::Parked(vec!["its task was closed".to_owned()]),
+        })
+    }
+
+    async fn land(
+        &self,
+        candidate: &Candidate,
+        now: MergeInput,
+        method: Option<MergeMethod>,
+    ) -> Result<Landed, Error> {
+        let change = candidate.change.clone();
+        let repo = self.repo(&change.task.repo)?;
+        let method = method.unwrap_or(repo.merge_method);
+        let title = self.task(&change.task).await?.title;
+        let number = candidate.pull_request.as_ref().map_or(0, |it| it.number);
+        let store = self.store(&change.task.repo).await?;
+        let (landing, at) = (change.clone(), clock::now());
+        let landed = blocking(move || {
+            let task = &landing.task;
+            let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Git {
+                repo: task.repo.clone(),
+                doing: "merging",
+                source,
+            };
+            let Some(tree) = now.tree.clone() else { return Ok(Landed::BaseMoved) };
+            let subject = match method {
+                MergeMethod::Merge => format!("Merge #{number}: {title}"),
+                MergeMethod::Squash | MergeMethod::Rebase => format!("{title} (#{number})"),
+            };
+            let body = format!("Closes {task}");
+            let words =
+                Words { subject, body, committer: store.committer().map_err(|it| failed(Box::new(it)))?, at };
+            let landing = Landing { store: &store, change: &landing };
+            landing.land(method, &now, &tree, &words).map_err(|it| failed(Box::new(it)))
+        })
+        .await?;
+        if let Landed::At(commit) = &landed {
+            match self.record_landed(&change, commit).await? {
+                Merging::Merged => {}
+                Merging::LostRace(newer) => {
+                    tracing::warn!(task = %newer.task, %commit, "landed, but the board had moved on");
+                }
+            }
+        }
+        Ok(landed)
+    }
+}
+
+fn step(candidate: &Candidate, fate: Fate) -> Step {
+    let pull_request = candidate.pull_request.as_ref().map_or(0, |it| it.number);
+    Step { task: candidate.change.task.clone(), pull_request, fate }
+}
+
+fn words(holds: &[Hold]) -> Vec<String> {
+    holds.iter().map(ToString::to_string).collect()
+}

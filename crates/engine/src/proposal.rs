@@ -1,0 +1,120 @@
+//! Pull requests, and looking at a change in a directory of one's own.
+
+use std::fmt::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use coord_board::Opening;
+use coord_core::change::PullRequest;
+use coord_core::gate::{GateKind, GateState};
+use coord_core::merge::{Candidate, gates};
+use coord_core::outcome::Outcome;
+use coord_core::run::{Run, RunKind};
+use coord_core::task::{Task, TaskRef};
+use coord_git::history::{CommitLine, DiffStat};
+
+use crate::error::Error;
+use crate::{Engine, blocking, clock};
+
+impl Engine {
+    /// Opens the pull request of a change; the one that is open is kept, with its text brought up to date.
+    ///
+    /// # Errors
+    /// When nothing is published, a worker is at it, or the last attempt did not end well.
+    pub async fn open_pull_request(&self, task: &TaskRef) -> Result<PullRequest, Error> {
+        self.settle().await?;
+        let wanted = self.task(task).await?;
+        let candidate = self.published(task).await?;
+        let runs = self.runs_of(task).await?;
+        let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
+        match last.map(|run| (run.id, run.state.end())) {
+            Some((id, None)) => {
+                let holds = vec![coord_core::merge::Hold::Working(id)];
+                return Err(Error::Held { task: task.clone(), holds });
+            }
+            Some((_, Some(end)))
+                if !matches!(end.outcome, Outcome::Done | Outcome::Dirty | Outcome::NoChange) =>
+            {
+                return Err(Error::Unfinished { task: task.clone(), outcome: end.outcome.to_string() });
+            }
+            Some(_) | None => {}
+        }
+        let (commits, stat) = self.contents(&candidate).await?;
+        let body = body(&wanted, &candidate, &commits, stat, last);
+        let opened = self.board.open_pull_request(task, &wanted.title, &body, clock::now()).await;
+        match opened.map_err(Error::board("opening a pull request"))? {
+            Opening::Open(pull_request) => Ok(pull_request),
+            Opening::NothingPublished => Err(Error::NothingPublished(task.clone())),
+            Opening::NotOpen(state) => {
+                Err(Error::TaskRefused(format!("{task} is {} already", state.as_str())))
+            }
+        }
+    }
+
+    /// Puts the change into `directory`, for looking and trying: a clone of its own, on the change's branch.
+    ///
+    /// # Errors
+    /// When nothing is published, or the directory exists.
+    pub async fn checkout(&self, task: &TaskRef, directory: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+        self.settle().await?;
+        let candidate = self.published(task).await?;
+        let store = self.store(&task.repo).await?;
+        let (branch, target, repo) = (candidate.change.branch, directory.to_owned(), task.repo.clone());
+        blocking(move || {
+            store.checkout(&branch, &target).map_err(Error::git(&repo, "checking a change out"))?;
+            Ok(target)
+        })
+        .await
+    }
+
+    async fn contents(&self, candidate: &Candidate) -> Result<(Vec<CommitLine>, Option<DiffStat>), Error> {
+        let Some(now) = candidate.now.clone() else { return Ok((Vec::new(), None)) };
+        let repo = candidate.change.task.repo.clone();
+        let store = self.store(&repo).await?;
+        blocking(move || {
+            let reading = "reading a change";
+            let commits = store.commits(&now.base, &now.head).map_err(Error::git(&repo, reading))?;
+            let stat = store.diff_stat(&now.base, &now.head).map_err(Error::git(&repo, reading))?;
+            Ok((commits, Some(stat)))
+        })
+        .await
+    }
+}
+
+/// What was done, how it was tested, how to try it, and what it closes.
+fn body(
+    task: &Task,
+    candidate: &Candidate,
+    commits: &[CommitLine],
+    stat: Option<DiffStat>,
+    last: Option<&Run>,
+) -> String {
+    let mut text = String::from("## What was done\n\n");
+    let mut line = |args: std::fmt::Arguments<'_>| {
+        text.write_fmt(args).expect("a string takes every text");
+        text.push('\n');
+    };
+    for commit in commits {
+        line(format_args!("- {} ({})", commit.subject, commit.sha.short()));
+    }
+    if let Some(DiffStat { files, insertions, deletions }) = stat {
+        line(format_args!("\n{files} files changed, {insertions} lines added, {deletions} removed."));
+    }
+    line(format_args!("\n## Tests\n"));
+    let standing = gates(candidate);
+    match standing.iter().find(|it| it.kind == GateKind::Tests) {
+        Some(gate) if gate.state == GateState::Passed => line(format_args!("Passed on the merge result.")),
+        Some(gate) => line(format_args!("{gate}")),
+        None => line(format_args!("None are asked for.")),
+    }
+    if let Some((run, end)) = last.and_then(|run| Some((run, run.state.end()?))) {
+        line(format_args!("\n## Work\n"));
+        let cost = end
+            .report
+            .cost_usd
+            .map_or("unknown cost".to_owned(), |it| format!("${it:.2} as the runtime counts it"));
+        line(format_args!("Run {} on {}, attempt {}, {cost}.", run.id, run.machine, run.attempt));
+    }
+    line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));
+    line(format_args!("Closes {}", task.task));
+    text
+}

@@ -1,0 +1,56 @@
+//! What the engine needs to know of the fleet, as the configuration describes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use coord_core::machine::Machine;
+use coord_core::name::{MachineName, RepoName, RuntimeName};
+use coord_core::repo::Repo;
+use secrecy::SecretString;
+
+/// What the engine needs to know of the fleet.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `COORD_HOME`: the board and the repo stores.
+    pub home: Utf8PathBuf,
+    /// Every repo under coordination.
+    pub repos: Vec<Repo>,
+    /// Every machine of the fleet.
+    pub machines: Vec<Machine>,
+    /// The machine this process runs on, where the configuration has it.
+    pub here: Option<MachineName>,
+    /// The user's own clones on this machine. They are only ever read.
+    pub clones: BTreeMap<RepoName, Utf8PathBuf>,
+    /// The token of each machine's agent server, or why there is none.
+    pub tokens: BTreeMap<MachineName, Result<SecretString, String>>,
+    /// The runtime of agent work, unless the command line says otherwise.
+    pub runtime: RuntimeName,
+    /// Which model does what.
+    pub models: Models,
+    /// How long one run may take.
+    pub deadline: Duration,
+}
+
+/// Which model does what.
+#[derive(Debug, Clone, Default)]
+pub struct Models {
+    /// Unless a label or the command line says otherwise.
+    pub default: String,
+    /// Label of the task → model.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// The repo of that name.
+    #[must_use]
+    pub fn repo(&self, name: &RepoName) -> Option<&Repo> {
+        self.repos.iter().find(|it| it.name == *name)
+    }
+
+    /// The machine of that name.
+    #[must_use]
+    pub fn machine(&self, name: &MachineName) -> Option<&Machine> {
+        self.machines.iter().find(|it| it.name == *name)
+    }
+}

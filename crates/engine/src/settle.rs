@@ -1,0 +1,262 @@
+//! Settling: bringing the board up to what has happened on the machines.
+//!
+//! It takes no input. Whoever calls it, and whenever, it looks at every run that the board believes alive,
+//! asks its machine, and does what is missing. A machine that does not answer leaves its runs as they are:
+//! that is not known to be the end of anything.
+
+use std::collections::BTreeMap;
+
+use coord_board::{Moved, Publishing};
+use coord_core::change::Change;
+use coord_core::gate::{Evidence, GateKind, Source, Verdict};
+use coord_core::id::RunId;
+use coord_core::name::{CommitSha, MachineName};
+use coord_core::outcome::Outcome;
+use coord_core::run::{Run, RunEnd, RunKind, RunState};
+use coord_git::remote::{Expect, Push};
+use coord_git::store::Store;
+use coord_proto::run::RunView;
+use futures_util::future::join_all;
+
+use crate::dispatch::START_WINDOW;
+use crate::error::Error;
+use crate::{Engine, blocking, chain, clock};
+
+/// What settling saw.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Runs that have not ended, as their machines see them.
+    pub live: BTreeMap<RunId, RunView>,
+    /// Machines with runs on the board that could not be asked, and why.
+    pub silent: BTreeMap<MachineName, String>,
+}
+
+/// Where a run's commits are on origin until its change is published.
+pub(crate) fn run_reference(run: RunId) -> String {
+    format!("refs/coord/runs/{run}")
+}
+
+/// Where the merge result that a test run tests is kept.
+pub(crate) fn test_reference(run: RunId) -> String {
+    format!("refs/coord/tests/{run}")
+}
+
+impl Engine {
+    /// Brings the board up to date with every machine that has runs on it.
+    ///
+    /// # Errors
+    /// When the board or a store cannot be read or written. A machine that does not answer is no error.
+    pub async fn settle(&self) -> Result<Settled, Error> {
+        let runs = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let seen = join_all(runs.iter().map(|run| self.observe(run))).await;
+        let mut settled = Settled::default();
+        for (run, seen) in runs.iter().zip(seen) {
+            match seen {
+                Ok(Some(view)) => {
+                    self.absorb(run, &view).await?;
+                    if view.state.end().is_none() {
+                        settled.live.insert(run.id, view);
+                    }
+                }
+                Ok(None) => self.unknown_to_its_machine(run).await?,
+                Err(error) => {
+                    settled.silent.insert(run.machine.clone(), chain(&error));
+                }
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Brings the board up to date about one run, and returns it.
+    ///
+    /// # Errors
+    /// As [`Engine::settle`], and when the machine cannot be asked.
+    pub async fn settle_run(&self, id: RunId) -> Result<Run, Error> {
+        let run = self.run(id).await?;
+        if matches!(run.state, RunState::Ended(_)) {
+            return Ok(run);
+        }
+        match self.observe(&run).await? {
+            Some(view) => self.absorb(&run, &view).await?,
+            None => self.unknown_to_its_machine(&run).await?,
+        }
+        self.run(id).await
+    }
+
+    async fn observe(&self, run: &Run) -> Result<Option<RunView>, Error> {
+        let client = self.client(&run.machine)?;
+        match client.run(run.id).await {
+            Ok(view) => Ok(view),
+            Err(
+                source @ (ClientError::Unreachable { .. }
+                | ClientError::Refused(_)
+                | ClientError::Foreign { .. }),
+            ) => Err(Error::Agent { machine: run.machine.clone(), source }),
+        }
+    }
+
+    pub(crate) async fn absorb(&self, run: &Run, view: &RunView) -> Result<(), Error> {
+        if let Some(end) = view.state.end() {
+            return self.conclude(run, end.clone()).await;
+        }
+        match self.moved(run, view.state.clone()).await? {
+            Moved::Moved | Moved::Stays(_) => Ok(()),
+        }
+    }
+
+    /// A start that has not reached its machine in time never will; and what a machine once accepted and now
+    /// denies is gone.
+    async fn unknown_to_its_machine(&self, run: &Run) -> Result<(), Error> {
+        if matches!(run.state, RunState::Reserved) && clock::now() < run.created_at + START_WINDOW {
+            return Ok(());
+        }
+        let reason = format!("machine `{}` does not know it", run.machine);
+        self.give_up(run, Outcome::Lost { reason }).await
+    }
+
+    async fn conclude(&self, run: &Run, mut end: RunEnd) -> Result<(), Error> {
+        match run.kind {
+            RunKind::Work => {
+                if let Some(reason) = self.publish(run, &end).await? {
+                    end.outcome = Outcome::PushFailed { reason };
+                }
+                self.ended(run, end).await
+            }
+            RunKind::Test => {
+                self.ended(run, end.clone()).await?;
+                self.record_test(run, &end).await
+            }
+        }
+    }
+
+    async fn ended(&self, run: &Run, end: RunEnd) -> Result<(), Error> {
+        match self.moved(run, RunState::Ended(Box::new(end))).await? {
+            Moved::Moved | Moved::Stays(_) => Ok(()),
+        }
+    }
+
+    /// Moves the change's branch on origin to what the run pushed. `Some` says why that could not be done.
+    /// A stop never publishes; neither does a run whose lease has passed to another.
+    async fn publish(&self, run: &Run, end: &RunEnd) -> Result<Option<String>, Error> {
+        let (Some(head), Some(true)) = (&end.git.head, end.git.pushed) else { return Ok(None) };
+        if end.outcome == Outcome::Cancelled {
+            return Ok(None);
+        }
+        let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
+        let Some(change) = change.filter(|it| it.fence == run.fence) else { return Ok(None) };
+        if change.head() == Some(head) {
+            return Ok(None);
+        }
+        let store = self.store(&run.task.repo).await?;
+        let (id, wanted, branch) = (run.id, head.clone(), change.clone());
+        let pushed = blocking(move || push_change(&store, id, &wanted, &branch)).await;
+        if let Some(reason) = pushed.map_err(|it| it.of(&run.task.repo))? {
+            return Ok(Some(reason));
+        }
+        let published =
+            self.board.publish(&run.task, run.id, run.fence, change.head(), head, clock::now()).await;
+        match published.map_err(Error::board("publishing a change"))? {
+            Publishing::Published => {}
+            Publishing::LostRace(_) => {
+                return Ok(Some("the change has been given to another run".to_owned()));
+            }
+        }
+        let store = self.store(&run.task.repo).await?;
+        let (id, head) = (run.id, head.clone());
+        let removed = blocking(move || store.delete_remote(&run_reference(id), &head)).await;
+        match removed {
+            Ok(Push::Done) => {}
+            // The reference only takes room; the work is published.
+            Ok(other @ (Push::Moved { .. } | Push::Refused { .. })) => {
+                tracing::warn!(?other, run = %run.id, "run ref stays on origin");
+            }
+            Err(error) => tracing::warn!(error = chain(&error), run = %run.id, "run ref stays on origin"),
+        }
+        Ok(None)
+    }
+
+    /// Writes what a test run found. Its merge result says which head and base it was about.
+    async fn record_test(&self, run: &Run, end: &RunEnd) -> Result<(), Error> {
+        let verdict = Verdict::of_test(run.id, &end.outcome);
+        let store = self.store(&run.task.repo).await?;
+        let (repo, id) = (run.task.repo.clone(), run.id);
+        let tested = blocking(move || {
+            let reading = "reading a tested merge result";
+            let reference = test_reference(id);
+            let Some(commit) = store.read_ref(&reference).map_err(Error::git(&repo, reading))? else {
+                return Ok(None);
+            };
+            let parents = store.parents(&commit).map_err(Error::git(&repo, reading))?;
+            let tree = store.tree_of(&commit).map_err(Error::git(&repo, reading))?;
+            Ok::<_, Error>(<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree)))
+        })
+        .await?;
+        // Without the merge result nobody knows what was tested, so there is no evidence.
+        let Some(([base, head], tree)) = tested else { return Ok(()) };
+        let evidence = Evidence { head, base, tree, at: end.at, source: Source::Run(run.id), verdict };
+        let recorded = self.board.record_gate(&run.task, GateKind::Tests, evidence, clock::now()).await;
+        recorded.map_err(Error::board("recording a gate"))
+    }
+}
+
+/// What went wrong while a change was being pushed.
+enum PushError {
+    Remote(coord_git::remote::RemoteError),
+    History(coord_git::history::HistoryError),
+    Reference(coord_git::refs::RefError),
+}
+
+impl PushError {
+    fn of(self, repo: &coord_core::name::RepoName) -> Error {
+        let doing = "publishing a change";
+        match self {
+            Self::Remote(source) => Error::git(repo, doing)(source),
+            Self::History(source) => Error::git(repo, doing)(source),
+            Self::Reference(source) => Error::git(repo, doing)(source),
+        }
+    }
+}
+
+/// Pushes `head` as the change's branch, provided that the branch is where the board says. A branch that is
+/// there although the board has published none is a leftover: it is taken over when its work is merged
+/// already, and left alone otherwise.
+fn push_change(
+    store: &Store,
+    run: RunId,
+    head: &CommitSha,
+    change: &Change,
+) -> Result<Option<String>, PushError> {
+    let incoming = format!("refs/coord/incoming/{run}");
+    store.fetch_ref(&run_reference(run), &incoming).map_err(PushError::Remote)?;
+    let reference = format!("refs/heads/{}", change.branch);
+    let expected = change.head().map_or(Expect::Absent, Expect::At);
+    let mut push = store.push(head, &reference, expected).map_err(PushError::Remote)?;
+    if let (Push::Moved { now: Some(now) }, None) = (&push, change.head()) {
+        let leftover = now.clone();
+        store.fetch().map_err(PushError::Remote)?;
+        let base = store.tip(&change.base_branch).map_err(PushError::Reference)?;
+        let merged = match base {
+            Some(base) => store.is_ancestor(&leftover, &base).map_err(PushError::History)?,
+            None => false,
+        };
+        if merged {
+            push = store.push(head, &reference, Expect::At(&leftover)).map_err(PushError::Remote)?;
+        }
+    }
+    match push {
+        Push::Done => {
+            let removed = store.delete_ref(&incoming, head).map_err(PushError::Reference)?;
+            tracing::debug!(?removed, %run, "published");
+            Ok(None)
+        }
+        Push::Moved { now } => {
+            let at = now.map_or("gone".to_owned(), |it| format!("at {}", it.short()));
+            Ok(Some(format!(
+                "branch `{}` on origin is {at}, moved by somebody else; the run's commits are at {} there",
+                change.branch,
+                run_reference(run)
+            )))
+        }
+        Push::Refused { reason } => Ok(Some(format!("origin refused branch `{}`: {reason}", change.branch))),
+    }
+}

@@ -1,0 +1,189 @@
+//! Testing a change: its head merged onto the current base, built and tested as a run of its own.
+
+use coord_board::NewRun;
+use coord_core::gate::{Evidence, GateKind, GateStanding, MergeInput, Source, Verdict};
+use coord_core::merge::{Candidate, gates};
+use coord_core::name::{CommitSha, MachineName, RuntimeName, TreeSha};
+use coord_core::outcome::Outcome;
+use coord_core::repo::{Permissions, Repo};
+use coord_core::run::{Run, RunKind};
+use coord_core::task::TaskRef;
+use coord_git::refs::Moved;
+use coord_git::remote::{Expect, Push};
+use coord_git::store::Store;
+use coord_proto::run::{Checkout, RunSpec};
+
+use crate::error::Error;
+use crate::settle::test_reference;
+use crate::{Engine, blocking, clock};
+
+/// A person's word on a change.
+#[derive(Debug, Clone)]
+pub struct Word {
+    /// Who says so.
+    pub who: String,
+    /// What they say.
+    pub verdict: Verdict,
+}
+
+impl Engine {
+    /// Starts a test of what merging the change would give now.
+    ///
+    /// # Errors
+    /// When nothing is published, it does not merge cleanly, there is nothing to run, or no machine can.
+    pub async fn start_test(&self, task: &TaskRef) -> Result<Run, Error> {
+        self.settle().await?;
+        let repo = self.repo(&task.repo)?.clone();
+        let command = test_command(&repo).ok_or_else(|| Error::NothingToTest(repo.name.clone()))?;
+        let candidate = self.published(task).await?;
+        if let Some(run) = candidate.testing {
+            return Err(Error::TestUnderWay { task: task.clone(), run });
+        }
+        let Some(MergeInput { head, base, tree }) = candidate.now else {
+            let reason = "origin, or the change's branch on it, could not be read".to_owned();
+            return Err(Error::RepoUnusable { repo: repo.name, reason });
+        };
+        let Some(tree) = tree else {
+            let base = candidate.change.base_branch;
+            return Err(Error::Conflict { task: task.clone(), base, paths: candidate.conflicts });
+        };
+        let id = clock::new_run_id();
+        let machine = self.tester(task, &candidate.change.branch).await?;
+        let reference = test_reference(id);
+        let store = self.store(&task.repo).await?;
+        let elsewhere = self.settings.here.as_ref() != Some(&machine);
+        let (name, subject) = (task.repo.clone(), format!("Merge {} for a test", candidate.change.branch));
+        let kept = reference.clone();
+        let commit = blocking(move || {
+            merge_result(&store, (&base, &head, &tree), &subject, &kept, elsewhere)
+                .map_err(|source| Error::Git { repo: name, doing: "making the merge result", source })
+        })
+        .await?;
+        let new = NewRun {
+            id,
+            kind: RunKind::Test,
+            task: task.clone(),
+            slots: self.machine(&machine)?.slots,
+            machine,
+            runtime: command_runtime(),
+            model: None,
+            base_branch: repo.default_branch.clone(),
+        };
+        self.dispatch(new, |run, start_before| RunSpec {
+            run: run.id,
+            kind: run.kind,
+            task: run.task.clone(),
+            attempt: run.attempt,
+            fence: run.fence,
+            start_before,
+            runtime: run.runtime.clone(),
+            model: None,
+            base_branch: repo.default_branch,
+            branch: run.branch.clone(),
+            checkout: Checkout::Commit { commit, reference },
+            prompt: String::new(),
+            command: Some(command),
+            setup: repo.setup,
+            permissions: Permissions::default(),
+            deadline_seconds: self.settings.deadline.as_secs(),
+        })
+        .await
+    }
+
+    /// Writes down a person's word on the change as it is now.
+    ///
+    /// # Errors
+    /// When nothing is published, or origin cannot be read.
+    pub async fn record_word(&self, task: &TaskRef, word: Word) -> Result<(), Error> {
+        self.settle().await?;
+        let candidate = self.published(task).await?;
+        let Some(MergeInput { head, base, tree }) = candidate.now else {
+            let reason = "origin, or the change's branch on it, could not be read".to_owned();
+            return Err(Error::RepoUnusable { repo: task.repo.clone(), reason });
+        };
+        let Some(tree) = tree else {
+            let base = candidate.change.base_branch;
+            return Err(Error::Conflict { task: task.clone(), base, paths: candidate.conflicts });
+        };
+        let now = clock::now();
+        let source = Source::Person(word.who);
+        let evidence = Evidence { head, base, tree, at: now, source, verdict: word.verdict };
+        let recorded = self.board.record_gate(task, GateKind::Person, evidence, now).await;
+        recorded.map_err(Error::board("recording a gate"))
+    }
+
+    /// Where the gates of a change stand, for the head and base of this moment.
+    ///
+    /// # Errors
+    /// When nothing is published.
+    pub async fn gates(&self, task: &TaskRef) -> Result<Vec<GateStanding>, Error> {
+        Ok(gates(&self.published(task).await?))
+    }
+
+    pub(crate) async fn published(&self, task: &TaskRef) -> Result<Candidate, Error> {
+        let candidate = self.candidate(task).await?;
+        candidate.filter(|it| it.change.head().is_some()).ok_or_else(|| Error::NothingPublished(task.clone()))
+    }
+
+    /// Where a test runs: here if this machine serves the repo, else where the work was done.
+    async fn tester(
+        &self,
+        task: &TaskRef,
+        branch: &coord_core::name::BranchName,
+    ) -> Result<MachineName, Error> {
+        let here = self.settings.here.as_ref().and_then(|it| self.settings.machine(it));
+        if let Some(machine) = here.filter(|it| it.serves(&task.repo)) {
+            return Ok(machine.name.clone());
+        }
+        let runs = self.runs_of(task).await?;
+        let worked =
+            runs.into_iter().rev().map(|it| it.machine).find(|it| self.settings.machine(it).is_some());
+        worked.ok_or_else(|| Error::NoMachine {
+            task: task.clone(),
+            reasons: format!("no configured machine has worked on `{branch}`"),
+        })
+    }
+}
+
+/// The build command, then the test command; the first that fails decides.
+fn test_command(repo: &Repo) -> Option<String> {
+    let commands: Vec<_> = [&repo.build_command, &repo.test_command].into_iter().flatten().collect();
+    if commands.is_empty() {
+        return None;
+    }
+    let lines = commands.into_iter().map(|it| format!("{it}\n"));
+    Some(format!("set -e\n{}", lines.collect::<String>()))
+}
+
+/// The outcome of a test run, as a gate's verdict is worded from it.
+#[must_use]
+pub fn passed(outcome: &Outcome) -> bool {
+    *outcome == Outcome::Done
+}
+
+fn command_runtime() -> RuntimeName {
+    "command".parse().expect("a constant that is a runtime name")
+}
+
+fn merge_result(
+    store: &Store,
+    (base, head, tree): (&CommitSha, &CommitSha, &TreeSha),
+    subject: &str,
+    reference: &str,
+    elsewhere: bool,
+) -> Result<CommitSha, Box<dyn std::error::Error + Send + Sync>> {
+    let who = store.committer()?;
+    let commit = store.commit_merge(base, head, tree, subject, &who, clock::now())?;
+    match store.write_ref(reference, None, &commit, "to be tested")? {
+        Moved::Done => {}
+        Moved::Lost { now } => return Err(format!("{reference} exists already, at {now:?}").into()),
+    }
+    if elsewhere {
+        match store.push(&commit, reference, Expect::Absent)? {
+            Push::Done => {}
+            Push::Moved { .. } => return Err(format!("{reference} exists on origin already").into()),
+            Push::Refused { reason } => return Err(format!("origin refused {reference}: {reason}").into()),
+        }
+    }
+    Ok(commit)
+}

@@ -1,0 +1,174 @@
+//! Why a task or a run is where it is: the state, what it waits for, and what happened so far.
+
+use coord_core::event::{Event, Fact};
+use coord_core::merge::{gates, verdict};
+use coord_core::readiness::blockers;
+use coord_core::run::{Run, RunKind, RunState};
+use coord_core::task::{TaskRef, TaskState};
+use serde::Serialize;
+
+use crate::Engine;
+use crate::error::Error;
+use crate::task::Named;
+use crate::view::{GateView, RunView, TaskView};
+
+/// Why a task is where it is.
+#[derive(Debug, Clone, Serialize)]
+pub struct WhyView {
+    /// The task.
+    pub task: TaskView,
+    /// Where it stands, in a sentence.
+    pub state: String,
+    /// Everything that keeps it from the next step; empty when nothing does.
+    pub because: Vec<String>,
+    /// What would move it on: a command.
+    pub next: Option<String>,
+    /// Where its gates stand.
+    pub gates: Vec<GateView>,
+    /// Its runs, oldest first.
+    pub runs: Vec<RunView>,
+    /// What happened, oldest first.
+    pub events: Vec<Happening>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Happening {
+    /// When, RFC 3339.
+    pub at: String,
+    /// What, in a sentence.
+    pub what: String,
+}
+
+struct Position {
+    state: String,
+    because: Vec<String>,
+    next: Option<String>,
+}
+
+impl Engine {
+    /// Explains the state of a task, or of the task that a run is for.
+    ///
+    /// # Errors
+    /// When the id stands for nothing or for several things, or the board cannot be read.
+    pub async fn why(&self, id: &str) -> Result<WhyView, Error> {
+        let settled = self.settle().await?;
+        let named = self.resolve(id).await?;
+        let task = self.task(named.task()).await?;
+        let runs = self.runs_of(&task.task).await?;
+        let candidate = self.candidate(&task.task).await?;
+        let standing = candidate.as_ref().map(gates).unwrap_or_default();
+        let live = runs.iter().find(|it| it.state.end().is_none());
+        let position = match (&task.state, live) {
+            (TaskState::Merged { commit }, _) => {
+                Position { state: format!("merged by {}", commit.short()), because: Vec::new(), next: None }
+            }
+            (TaskState::Closed { reason }, _) => {
+                Position { state: "closed".to_owned(), because: vec![reason.clone()], next: None }
+            }
+            (TaskState::Open, Some(run)) => Position {
+                state: format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str()),
+                because: settled.silent.get(&run.machine).cloned().into_iter().collect(),
+                next: Some(format!("coord watch {}", run.id)),
+            },
+            (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
+                Some(candidate) => {
+                    let holds = verdict(&candidate);
+                    published(&task.task, &runs, &holds)
+                }
+                None => self.unstarted(&task, &runs).await?,
+            },
+        };
+        let mut because = position.because;
+        if let Named::Run(run) = &named {
+            because.extend(ended(run));
+        }
+        let events = self.board.events_of(&task.task).await.map_err(Error::board("reading events"))?;
+        Ok(WhyView {
+            task: TaskView::from(&task),
+            state: position.state,
+            because,
+            next: position.next,
+            gates: standing.iter().map(GateView::from).collect(),
+            runs: runs.iter().map(RunView::from).collect(),
+            events: events.iter().map(happening).collect(),
+        })
+    }
+
+    async fn unstarted(&self, task: &coord_core::task::Task, runs: &[Run]) -> Result<Position, Error> {
+        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let mut waited = Vec::new();
+        for after in &task.after {
+            waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
+        }
+        let blockers = blockers(task, &waited, &live, None);
+        let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
+        because.extend(runs.last().into_iter().flat_map(ended));
+        let next =
+            blockers.is_empty().then(|| format!("coord assign auto {} {}", task.task.repo, task.task.number));
+        let state =
+            if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
+        Ok(Position { state: state.to_owned(), because, next })
+    }
+}
+
+fn published(task: &TaskRef, runs: &[Run], holds: &[coord_core::merge::Hold]) -> Position {
+    use coord_core::merge::Hold;
+    let mut because: Vec<_> = holds.iter().map(ToString::to_string).collect();
+    let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
+    because.extend(last.into_iter().filter(|it| !ended_well(it)).flat_map(ended));
+    let next = if holds.is_empty() || holds.iter().all(Hold::lifted_by_testing) {
+        format!("coord merge {task}")
+    } else if holds.contains(&Hold::NoPullRequest) {
+        format!("coord pr {task}")
+    } else {
+        format!("coord assign auto {} {}", task.repo, task.number)
+    };
+    let state = if holds.is_empty() { "ready to merge" } else { "published, not merged" };
+    Position { state: state.to_owned(), because, next: Some(next) }
+}
+
+fn ended_well(run: &Run) -> bool {
+    run.state.end().is_some_and(|it| it.outcome == coord_core::outcome::Outcome::Done)
+}
+
+/// What is known about the end of a run, in sentences.
+fn ended(run: &Run) -> Vec<String> {
+    let RunState::Ended(end) = &run.state else { return Vec::new() };
+    let mut lines = vec![format!("run {} ended as {}", run.id, end.outcome)];
+    if let Some(rescue) = &end.rescue {
+        lines.push(format!(
+            "{} uncommitted files and {} stashes of it are kept at {} in the repo store",
+            rescue.files, rescue.stashes, rescue.reference
+        ));
+    }
+    lines
+}
+
+fn happening(event: &Event) -> Happening {
+    let what = match &event.fact {
+        Fact::TaskAdded { title } => format!("added: {title}"),
+        Fact::TaskEdited => "edited".to_owned(),
+        Fact::TaskClosed { reason } => format!("closed: {reason}"),
+        Fact::RunReserved { run, kind, machine } => {
+            format!("{} run {run} assigned to {machine}", kind.as_str())
+        }
+        Fact::RunMoved { run, state } => format!("run {run} is {state}"),
+        Fact::RunEnded { run, outcome } => format!("run {run} ended as {outcome}"),
+        Fact::Published { branch, head, run } => format!("run {run} published {} on {branch}", head.short()),
+        Fact::HeadMoved { head } => format!("somebody pushed {} to its branch", head.short()),
+        Fact::GateRecorded { gate, evidence } => {
+            let verdict = match &evidence.verdict {
+                coord_core::gate::Verdict::Passed => "passed".to_owned(),
+                coord_core::gate::Verdict::Failed { reason } => format!("failed ({reason})"),
+                coord_core::gate::Verdict::Inconclusive { reason } => format!("told nothing ({reason})"),
+            };
+            let (head, base) = (evidence.head.short(), evidence.base.short());
+            format!("{} {verdict} for {head} on {base}", gate.as_str())
+        }
+        Fact::PullRequestOpened { number } => format!("pull request #{number} opened"),
+        Fact::Merged { commit, pull_request } => format!("merged by {} (#{pull_request})", commit.short()),
+        Fact::Unknown => "something that a newer version of coord wrote".to_owned(),
+    };
+    Happening { at: event.at.to_string(), what }
+}

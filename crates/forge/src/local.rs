@@ -1,0 +1,164 @@
+//! The local forge lands changes with git alone.
+//!
+//! What lands is a commit whose tree is the tested tree and whose first parent is the base it was tested on,
+//! pushed to origin by compare-and-swap. Between the push and the board's record of it a crash is possible, so
+//! the commit is written to a reference of the store first: [`Landing::recover`] finds it there and looks
+//! whether origin has it.
+
+use coord_core::change::Change;
+use coord_core::gate::MergeInput;
+use coord_core::name::{CommitSha, TreeSha};
+use coord_core::repo::MergeMethod;
+use coord_git::history::HistoryError;
+use coord_git::merge::{Identity, MergeError, Rebased};
+use coord_git::refs::{Moved, RefError};
+use coord_git::remote::{Push, RemoteError};
+use coord_git::store::Store;
+use jiff::Timestamp;
+
+/// One change that is about to land. All of it blocks.
+#[derive(Debug)]
+pub struct Landing<'a> {
+    /// The repo store.
+    pub store: &'a Store,
+    /// The change.
+    pub change: &'a Change,
+}
+
+/// How a landing went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Landed {
+    /// Origin's base branch is at this commit.
+    At(CommitSha),
+    /// The base moved first; nothing was changed, and what was tested is stale.
+    BaseMoved,
+    /// This method would not give the tested tree, for this reason.
+    NotAsTested(String),
+    /// Origin said no.
+    Refused(String),
+}
+
+/// Why a landing could not even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LandError {
+    /// The commit could not be made.
+    #[error("cannot make the commit to land")]
+    Commit(#[source] MergeError),
+    /// Origin could not be asked.
+    #[error("cannot reach origin")]
+    Remote(#[source] RemoteError),
+    /// The store could not be read.
+    #[error("cannot read history")]
+    History(#[source] HistoryError),
+    /// The landing could not be written down before it was tried.
+    #[error("cannot note the landing")]
+    Note(#[source] RefError),
+}
+
+/// The words of a landing.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// First line of a merge or squash commit.
+    pub subject: String,
+    /// The rest of it.
+    pub body: String,
+    /// Who commits.
+    pub committer: Identity,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Landing<'_> {
+    /// Lands `now.head` on `now.base`, giving `tree`, which is what was tested.
+    ///
+    /// # Errors
+    /// See [`LandError`]. After [`LandError::Remote`] it may or may not have landed: [`Landing::recover`] tells.
+    pub fn land(
+        &self,
+        method: MergeMethod,
+        now: &MergeInput,
+        tree: &TreeSha,
+        words: &Words,
+    ) -> Result<Landed, LandError> {
+        let Words { subject, body, committer, at } = words;
+        let message = format!("{subject}\n\n{body}");
+        let message = message.trim_end();
+        let store = self.store;
+        let commit = match method {
+            MergeMethod::Merge => store
+                .commit_merge(&now.base, &now.head, tree, message, committer, *at)
+                .map_err(LandError::Commit)?,
+            MergeMethod::Squash => store
+                .commit_squash(&now.base, &now.head, tree, message, committer, *at)
+                .map_err(LandError::Commit)?,
+            MergeMethod::Rebase => {
+                match store.rebase(&now.head, &now.base, committer, *at).map_err(LandError::Commit)? {
+                    Rebased::At(commit) => commit,
+                    Rebased::HasMerges => return Ok(not_rebased("its branch contains merge commits")),
+                    Rebased::Conflict(paths) => {
+                        return Ok(not_rebased(&format!(
+                            "its commits conflict one by one: {}",
+                            paths.join(", ")
+                        )));
+                    }
+                }
+            }
+        };
+        if store.tree_of(&commit).map_err(LandError::History)? != *tree {
+            return Ok(not_rebased("replaying its commits gives another tree than merging them"));
+        }
+        self.note(&commit)?;
+        let base = format!("refs/heads/{}", self.change.base_branch);
+        match store.push_forward(&commit, &base, &now.base).map_err(LandError::Remote)? {
+            Push::Done => Ok(Landed::At(commit)),
+            Push::Moved { .. } => Ok(Landed::BaseMoved),
+            Push::Refused { reason } => Ok(Landed::Refused(reason)),
+        }
+    }
+
+    /// The commit of an earlier landing that origin has although the board does not know. `base` is the tip
+    /// of the base branch, just fetched.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn recover(&self, base: &CommitSha) -> Result<Option<CommitSha>, LandError> {
+        let Some(commit) = self.store.read_ref(&self.reference()).map_err(LandError::Note)? else {
+            return Ok(None);
+        };
+        let landed = self.store.is_ancestor(&commit, base).map_err(LandError::History)?;
+        Ok(landed.then_some(commit))
+    }
+
+    /// Removes the note, once the board knows.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn forget(&self) -> Result<(), LandError> {
+        let reference = self.reference();
+        let Some(commit) = self.store.read_ref(&reference).map_err(LandError::Note)? else { return Ok(()) };
+        match self.store.delete_ref(&reference, &commit).map_err(LandError::Note)? {
+            Moved::Done | Moved::Lost { .. } => Ok(()),
+        }
+    }
+
+    fn note(&self, commit: &CommitSha) -> Result<(), LandError> {
+        let reference = self.reference();
+        loop {
+            let before = self.store.read_ref(&reference).map_err(LandError::Note)?;
+            let written = self.store.write_ref(&reference, before.as_ref(), commit, "landing");
+            match written.map_err(LandError::Note)? {
+                Moved::Done => return Ok(()),
+                Moved::Lost { .. } => {}
+            }
+        }
+    }
+
+    fn reference(&self) -> String {
+        format!("refs/coord/landing/{}", self.change.task.number)
+    }
+}
+
+fn not_rebased(why: &str) -> Landed {
+    Landed::NotAsTested(format!("{why}; merge it with `--method merge` or `--method squash`"))
+}
