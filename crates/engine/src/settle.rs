@@ -85,14 +85,7 @@ impl Engine {
 
     async fn observe(&self, run: &Run) -> Result<Option<RunView>, Error> {
         let client = self.client(&run.machine)?;
-        match client.run(run.id).await {
-            Ok(view) => Ok(view),
-            Err(
-                source @ (ClientError::Unreachable { .. }
-                | ClientError::Refused(_)
-                | ClientError::Foreign { .. }),
-            ) => Err(Error::Agent { machine: run.machine.clone(), source }),
-        }
+        client.run(run.id).await.map_err(Error::agent(&run.machine))
     }
 
     pub(crate) async fn absorb(&self, run: &Run, view: &RunView) -> Result<(), Error> {
