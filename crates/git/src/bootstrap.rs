@@ -143,9 +143,9 @@ impl Store {
         if !worktree.path.join(".gitmodules").is_file() {
             return Ok(false);
         }
-        self.with_credentials(worktree)?
-            .args(["submodule", "--quiet", "update", "--init", "--recursive"])
-            .bytes()?;
+        // A submodule has a git directory of its own, for which the worktree's configuration does not count.
+        let call = self.git.remote_at(&worktree.path);
+        call.args(["submodule", "--quiet", "update", "--init", "--recursive"]).bytes()?;
         Ok(true)
     }
 

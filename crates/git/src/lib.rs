@@ -19,17 +19,20 @@
 //! | [`rescue`], [`stash`] | work that would otherwise be lost | both: files by the program, stash and commit by libgit2 |
 //! | [`bootstrap`] | making a worktree ready to work in | the program |
 //! | [`clone`] | looking at a person's own clone | both, reading only |
+//! | [`adopt`] | what is done once, with a person's consent, when their repo comes under coordination | both |
 //!
 //! All functions block; asynchronous callers put them on a thread for that. What must hold: a person's clone
-//! is only ever read; a worktree goes only when all of its work is in a reference of the store; a reference
+//! is only ever read, [`adopt`] aside; a worktree goes only when all of its work is in a reference of the store; a reference
 //! that others write is never forced.
 //!
 //! Deliberately absent: network access through libgit2, signing commits, and pushing the large files of
 //! git-lfs, which needs its hook.
 
+pub mod adopt;
 pub mod bootstrap;
 pub mod clone;
 pub mod history;
+mod keep;
 pub mod merge;
 pub mod program;
 pub mod refs;

@@ -8,14 +8,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_core::id::RunId;
 use fs_err as fs;
-use git2::ErrorCode;
 
-use crate::history::HistoryError;
-use crate::refs::RefError;
 use crate::store::Store;
-use crate::worktree::{Work, WorktreeError, branch_of};
+use crate::worktree::{Work, WorktreeError};
 
 /// Why a worktree was not removed. Work still in it is no error: see [`Removal`].
 #[derive(Debug, thiserror::Error)]
@@ -93,27 +89,6 @@ impl Store {
         remove_tree(&worktree.admin).map_err(files)?;
         self.drop_branch(worktree.run, path).map_err(unfit)?;
         Ok(Removal::Removed)
-    }
-
-    /// Removes the branch of a run that is over, unless it is the last to have its commits.
-    pub(crate) fn drop_branch(&self, run: RunId, path: &Utf8Path) -> Result<(), WorktreeError> {
-        let history = |source| WorktreeError::History { path: path.to_owned(), source };
-        let name = branch_of(run);
-        let write = |source| WorktreeError::Branch {
-            path: path.to_owned(),
-            source: RefError::Write { reference: name.clone(), source },
-        };
-        let repo = self.libgit2().map_err(HistoryError::Open).map_err(history)?;
-        let mut branch = match repo.find_reference(&name) {
-            Ok(branch) => branch,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(()),
-            Err(error) => return Err(write(error)),
-        };
-        let Some(tip) = branch.target() else { return Ok(()) };
-        if self.is_kept(&repo, tip).map_err(history)? {
-            branch.delete().map_err(write)?;
-        }
-        Ok(())
     }
 }
 

@@ -7,8 +7,9 @@ use fs_err as fs;
 use git2::{ErrorCode, Oid, Repository};
 
 use crate::history::{HistoryError, oid, sha};
+use crate::keep::branch_of;
 use crate::store::Store;
-use crate::worktree::{Worktree, branch_of};
+use crate::worktree::Worktree;
 
 const STASH: &str = "refs/stash";
 

@@ -18,6 +18,7 @@ use fs_err as fs;
 use git2::Repository;
 
 use crate::history::{HistoryError, find, oid, sha};
+use crate::keep::{branch_of, run_of};
 use crate::program::ProgramError;
 use crate::refs::{RefError, target};
 use crate::rescue::RescueError;
@@ -163,16 +164,6 @@ impl Worktree {
     pub fn run(&self) -> RunId {
         self.run
     }
-}
-
-/// The branch of a run, as a full reference name.
-pub(crate) fn branch_of(run: RunId) -> String {
-    format!("refs/heads/coord/run/{run}")
-}
-
-/// Where a head that nobody else has is kept when a worktree goes.
-pub(crate) fn keep_ref(run: RunId) -> String {
-    format!("refs/coord/keep/{run}")
 }
 
 impl Store {
@@ -328,54 +319,6 @@ impl Store {
         Ok(Worktree { path, admin, run })
     }
 
-    /// Removes entries of worktrees whose directory at `path` is gone, once their head is kept.
-    pub(crate) fn forget_vanished(&self, path: &Utf8Path) -> Result<(), WorktreeError> {
-        let files = |source| WorktreeError::Files { path: path.to_owned(), source };
-        let history = |source| WorktreeError::History { path: path.to_owned(), source };
-        let Ok(entries) = self.path.join("worktrees").read_dir_utf8() else { return Ok(()) };
-        for entry in entries {
-            let admin = entry.map_err(files)?.into_path();
-            let link = fs::read_to_string(admin.join("gitdir")).unwrap_or_default();
-            if link.trim() != path.join(".git").as_str() {
-                continue;
-            }
-            if let Some(run) = run_of(&admin) {
-                let repo = self.libgit2().map_err(HistoryError::Open).map_err(history)?;
-                self.keep_head(&repo, &Worktree { path: path.to_owned(), admin: admin.clone(), run })?;
-            }
-            fs::remove_dir_all(&admin).map_err(files)?;
-        }
-        Ok(())
-    }
-
-    /// Points a reference under `refs/coord/keep` at the head of `worktree` when nothing else keeps it.
-    pub(crate) fn keep_head(&self, repo: &Repository, worktree: &Worktree) -> Result<(), WorktreeError> {
-        let Some(head) = self.head_in(repo, worktree)? else { return Ok(()) };
-        self.keep(repo, &worktree.path, &keep_ref(worktree.run), &head)
-    }
-
-    fn keep(
-        &self,
-        repo: &Repository,
-        path: &Utf8Path,
-        reference: &str,
-        head: &CommitSha,
-    ) -> Result<(), WorktreeError> {
-        let history = |source| WorktreeError::History { path: path.to_owned(), source };
-        if self.is_kept(repo, oid(head)).map_err(history)? {
-            return Ok(());
-        }
-        // A second head of one run gets a name of its own: the first is as precious.
-        let taken = repo.find_reference(reference).is_ok();
-        let reference = if taken { format!("{reference}-{}", head.short()) } else { reference.to_owned() };
-        let written = repo.reference(&reference, oid(head), true, "kept: nothing else has it");
-        let write = |source| WorktreeError::Branch {
-            path: path.to_owned(),
-            source: RefError::Write { reference: reference.clone(), source },
-        };
-        written.map(drop).map_err(write)
-    }
-
     /// Puts `worktree` on the branch of its run at `at`, with its configuration. Files are not touched yet.
     fn point(&self, worktree: &Worktree, at: &CommitSha) -> Result<(), WorktreeError> {
         let path = &worktree.path;
@@ -389,7 +332,7 @@ impl Store {
             source: RefError::Write { reference: branch.clone(), source },
         };
         if let Some(old) = target(&repo, &branch).map_err(write)?.filter(|it| *it != oid(at)) {
-            self.keep(&repo, path, &keep_ref(worktree.run), &sha(old))?;
+            self.keep(&repo, worktree, &sha(old))?;
         }
         repo.reference(&branch, oid(at), true, "run starts here").map_err(write)?;
         fs::write(worktree.admin.join("HEAD"), format!("ref: {branch}\n")).map_err(files)?;
@@ -418,12 +361,6 @@ impl Store {
 }
 
 const NO_IDENTITY: &str = "[user]\n\tname = coord worker\n\temail = coord@localhost\n";
-
-/// The run that an administrative entry was last made for. Written after `HEAD`, so who has it has a head.
-fn run_of(admin: &Utf8Path) -> Option<RunId> {
-    let config = git2::Config::open(admin.join("config.worktree").as_std_path()).ok()?;
-    config.get_string("coord.run").ok()?.parse().ok()
-}
 
 fn remove_if_there(path: &Utf8Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
