@@ -1,0 +1,421 @@
+//! The runtime `claude`: Claude Code, printing one JSON object per line.
+//!
+//! What its stream is like, and this reader therefore takes for granted or does not:
+//!
+//! - The first line need not be the introduction, which comes again at every turn.
+//! - There can be several results (background agents end later); the last one counts, and its cost is that
+//!   of the whole process so far.
+//! - `subtype` says nothing: a failure of the model arrives as `success` with `is_error` set. An unknown
+//!   slash command is not even that; it shows by having taken no turn.
+//! - Lines of a sub-agent carry `parent_tool_use_id`; what it writes are not the worker's own words.
+//! - New types and fields appear with every version. Whatever is not understood is kept raw.
+
+use std::borrow::Cow;
+
+use coord_core::outcome::{ErrorClass, ResultFacts, StreamFacts};
+use coord_core::run::RuntimeReport;
+use coord_proto::event::EventKind;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{Launch, Shape, shorten, words};
+use crate::order::Order;
+
+/// Tools that need no question unless configured otherwise.
+const ALLOWED_TOOLS: [&str; 6] = ["Read", "Edit", "Write", "Bash", "Glob", "Grep"];
+/// How many denials a report holds.
+const DENIALS: usize = 50;
+
+/// Settings of the runtime itself, unless the user passes others.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    // Ten by default, which is three minutes for a credential that will not become valid by waiting.
+    ("CLAUDE_CODE_MAX_RETRIES", "3"),
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("CLAUDE_CODE_DISABLE_TERMINAL_TITLE", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+];
+
+/// Denied and allowed tools are given as one argument per rule: rules may hold spaces.
+pub(super) fn launch(order: &Order) -> Launch {
+    let config = &order.runtime;
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    let mut argv = vec![config.program.clone().unwrap_or_else(|| "claude".to_owned())];
+    argv.extend(
+        ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode"].map(str::to_owned),
+    );
+    argv.push(or(&config.permission_mode, "acceptEdits"));
+    argv.push("--setting-sources".to_owned());
+    argv.push(or(&config.setting_sources, "project"));
+    if let Some(model) = &order.spec.model {
+        argv.extend(["--model".to_owned(), model.clone()]);
+    }
+    let mut allowed = config.allowed_tools.clone();
+    if allowed.is_empty() {
+        allowed = ALLOWED_TOOLS.map(str::to_owned).to_vec();
+    }
+    allowed.extend(order.spec.permissions.allow.iter().cloned());
+    for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &order.spec.permissions.deny)] {
+        if !rules.is_empty() {
+            argv.push(flag.to_owned());
+            argv.extend(rules.iter().cloned());
+        }
+    }
+    let mut environment = order.environment.clone();
+    // A coordinator that was itself started by Claude Code would make its workers believe they are nested.
+    environment.retain(|name, _| {
+        let inherited = name == "CLAUDECODE" || name.starts_with("CLAUDE_CODE_");
+        !inherited || config.pass_env.contains(name)
+    });
+    for (name, value) in ENVIRONMENT {
+        environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    Launch { argv, stdin: order.spec.prompt.clone(), environment }
+}
+
+/// A field that is absent, or not what it was when this was written, is no reason to drop its line.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parent_tool_use_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    model: Option<String>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, deserialize_with = "lenient")]
+    text: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient")]
+    tool_use_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    is_error: Option<bool>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct SystemLine {
+    #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    session_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    model: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    attempt: Option<u32>,
+    #[serde(default, deserialize_with = "lenient")]
+    retry_delay_ms: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    error: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    tool_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    tool_use_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LimitLine<'a> {
+    #[serde(borrow)]
+    rate_limit_info: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Limit {
+    status: String,
+    #[serde(rename = "resetsAt", default, deserialize_with = "lenient")]
+    resets_at: Option<i64>,
+    #[serde(rename = "rateLimitType", default, deserialize_with = "lenient")]
+    window: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ResultLine {
+    #[serde(default, deserialize_with = "lenient")]
+    is_error: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    api_error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    terminal_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    stop_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    result: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    errors: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    num_turns: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    total_cost_usd: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    permission_denials: Option<Vec<Denied>>,
+}
+
+#[derive(Deserialize)]
+struct Denied {
+    tool_name: String,
+    tool_use_id: String,
+    tool_input: Option<Box<RawValue>>,
+}
+
+/// The part of a tool's input that tells what it is applied to.
+#[derive(Deserialize)]
+struct Input {
+    #[serde(default, deserialize_with = "lenient")]
+    file_path: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    command: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pattern: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    path: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    query: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    description: Option<String>,
+}
+
+/// What the stream has said so far.
+#[derive(Debug, Default)]
+pub struct Reader {
+    facts: StreamFacts,
+    report: RuntimeReport,
+    /// Calls whose denial has been told; they are listed again in the result.
+    denied: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
+        let before = events.len();
+        let shape = match serde_json::from_str::<Line<'_>>(line) {
+            Ok(parsed) => {
+                self.understand(line, &parsed, events);
+                Shape::Json
+            }
+            Err(_) if line.starts_with('{') && serde_json::from_str::<&RawValue>(line).is_ok() => Shape::Json,
+            Err(_) => {
+                let stream = coord_proto::event::OutputStream::Stdout;
+                events.push(EventKind::Output { stream, text: line.to_owned() });
+                Shape::Text
+            }
+        };
+        if events.len() == before {
+            events.push(EventKind::Other);
+        }
+        // White space around the object would be lost inside of another one.
+        let exact = line.starts_with('{') && line.ends_with('}');
+        if exact { shape } else { Shape::Text }
+    }
+
+    pub(super) fn finish(mut self) -> (StreamFacts, RuntimeReport) {
+        self.facts.result_expected = true;
+        (self.facts, self.report)
+    }
+
+    fn understand(&mut self, line: &str, parsed: &Line<'_>, events: &mut Vec<EventKind>) {
+        match &*parsed.kind {
+            "assistant" => self.assistant(parsed, events),
+            "user" => user(parsed, events),
+            "system" => {
+                if let Ok(system) = serde_json::from_str(line) {
+                    self.system(system, events);
+                }
+            }
+            "rate_limit_event" => {
+                let limit = serde_json::from_str::<LimitLine<'_>>(line)
+                    .and_then(|it| serde_json::from_str(it.rate_limit_info.get()));
+                if let Ok(limit) = limit {
+                    self.limit(limit, events);
+                }
+            }
+            "result" => {
+                if let Ok(result) = serde_json::from_str(line) {
+                    self.result(result, events);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn assistant(&mut self, line: &Line<'_>, events: &mut Vec<EventKind>) {
+        let own = line.parent_tool_use_id.is_none();
+        if own {
+            self.facts.error =
+                line.error.map(|it| serde_json::from_str(it.get()).unwrap_or(ErrorClass::Unknown));
+        }
+        let Some((model, blocks)) = blocks(line) else { return };
+        if own && let Some(model) = model.filter(|it| !it.starts_with('<')) {
+            self.report.model = Some(model);
+        }
+        for block in blocks {
+            match (&*block.kind, block.text) {
+                ("text", Some(text)) if own => {
+                    self.report.text = Some(shorten(&text, 4000));
+                    words(text, &mut self.facts.stuck, events);
+                }
+                ("tool_use", _) => events.push(EventKind::Tool {
+                    id: block.id.unwrap_or_default(),
+                    name: block.name.unwrap_or_default(),
+                    subject: block.input.map(|it| subject(it.get())).unwrap_or_default(),
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    fn system(&mut self, line: SystemLine, events: &mut Vec<EventKind>) {
+        match line.subtype.as_deref() {
+            Some("init") => {
+                let (session, model) = (line.session_id.unwrap_or_default(), line.model.unwrap_or_default());
+                self.report.session = Some(session.clone());
+                self.report.model = Some(model.clone());
+                events.push(EventKind::Init { session, model });
+            }
+            Some("api_retry") => {
+                let error = line.error.unwrap_or_else(|| "unknown".to_owned());
+                events.push(EventKind::Retry {
+                    attempt: line.attempt.unwrap_or_default(),
+                    // A float that is out of range becomes the nearest number that is not.
+                    delay_ms: line.retry_delay_ms.unwrap_or_default() as u64,
+                    error: line.error_status.map_or(error.clone(), |it| format!("{error} ({it})")),
+                });
+            }
+            Some("permission_denied") => self.denial(
+                line.tool_use_id.unwrap_or_default(),
+                line.tool_name.unwrap_or_default(),
+                shorten(&line.message.unwrap_or_default(), 500),
+                events,
+            ),
+            Some(_) | None => {}
+        }
+    }
+
+    fn denial(&mut self, id: String, tool: String, reason: String, events: &mut Vec<EventKind>) {
+        if self.denied.contains(&id) {
+            return;
+        }
+        if self.report.denials.len() < DENIALS {
+            self.report.denials.push(format!("{tool}: {reason}"));
+        }
+        self.denied.push(id);
+        events.push(EventKind::Denial { tool, reason });
+    }
+
+    fn limit(&mut self, limit: Limit, events: &mut Vec<EventKind>) {
+        let until = limit.resets_at.and_then(|it| Timestamp::from_second(it).ok());
+        let rejected = limit.status == "rejected";
+        self.facts.rejected_until = rejected.then_some(until);
+        if rejected || limit.status == "allowed_warning" {
+            let window = limit.window.unwrap_or_else(|| "unknown".to_owned());
+            events.push(EventKind::Limit { rejected, window, until });
+        }
+    }
+
+    fn result(&mut self, line: ResultLine, events: &mut Vec<EventKind>) {
+        let subtype = line.subtype.unwrap_or_default();
+        let text = line.result.or_else(|| line.errors.map(|it| it.join("; "))).unwrap_or_default();
+        let unknown_command = line.num_turns == Some(0) && text.starts_with("Unknown command:");
+        let is_error = line.is_error.unwrap_or(subtype != "success") || unknown_command;
+        self.report.turns = line.num_turns.or(self.report.turns);
+        self.report.cost_usd = line.total_cost_usd.or(self.report.cost_usd);
+        if !text.is_empty() {
+            self.report.text = Some(shorten(&text, 4000));
+        }
+        events.push(EventKind::Result {
+            is_error,
+            subtype: subtype.clone(),
+            turns: line.num_turns,
+            cost_usd: line.total_cost_usd,
+            text: text.clone(),
+        });
+        self.facts.result = Some(ResultFacts {
+            is_error,
+            api_status: line.api_error_status,
+            subtype,
+            terminal_reason: line.terminal_reason,
+            stop_reason: line.stop_reason,
+            text,
+        });
+        for denied in line.permission_denials.into_iter().flatten() {
+            let wanted = denied.tool_input.map(|it| subject(it.get())).unwrap_or_default();
+            self.denial(denied.tool_use_id, denied.tool_name, wanted, events);
+        }
+    }
+}
+
+/// Tools answer in the name of the user. Nothing that is written there is the worker's own.
+fn user(line: &Line<'_>, events: &mut Vec<EventKind>) {
+    let Some((_, blocks)) = blocks(line) else { return };
+    events.extend(blocks.into_iter().filter(|it| it.kind == "tool_result").map(|block| {
+        EventKind::ToolResult {
+            id: block.tool_use_id.unwrap_or_default(),
+            is_error: block.is_error.unwrap_or(false),
+            text: block.content.map(|it| shorten(&plain(it.get()), 500)).unwrap_or_default(),
+        }
+    }));
+}
+
+/// The model and the blocks of a message; `None` when its content is no list of blocks.
+fn blocks<'a>(line: &Line<'a>) -> Option<(Option<String>, Vec<Block<'a>>)> {
+    let message: Message<'a> = serde_json::from_str(line.message?.get()).ok()?;
+    Some((message.model, serde_json::from_str(message.content?.get()).ok()?))
+}
+
+/// The text of a tool's answer, which is a string or a list of blocks.
+fn plain(content: &str) -> String {
+    if let Ok(text) = serde_json::from_str::<String>(content) {
+        return text;
+    }
+    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
+    blocks.into_iter().filter_map(|it| it.text).collect::<Vec<_>>().join("\n")
+}
+
+fn subject(input: &str) -> String {
+    let Ok(input) = serde_json::from_str::<Input>(input) else { return String::new() };
+    let said = input
+        .file_path
+        .or(input.command)
+        .or(input.pattern)
+        .or(input.path)
+        .or(input.url)
+        .or(input.query)
+        .or(input.description);
+    shorten(&said.unwrap_or_default(), 200)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The shim: `coord shim <run-dir>`, one process per run, which outlives the server that started it.
+//!
+//! It owns the worker's process tree, its input and output, the event log and the clock of the run. In order:
+//! lock the run, run the setup command, run the worker, end whatever either left behind, and hand over to
+//! [`crate::finish`].
+//!
+//! What must hold:
+//! - At most one worker per run id. The lock on `shim.json` is taken before anything else and held to the
+//!   end; a record in it from an earlier shim means that a worker may have run already, and ends this one.
+//! - Nothing that the worker does holds the shim up: input it does not read, output without line ends, a
+//!   client of the socket that does not listen.
+//! - When the shim ends, no process of the run is left.
+//!
+//! SIGTERM and SIGINT are a stop like one through the socket: down the ladder, then rescue and record.
+//! SIGHUP is ignored. Deliberately absent: any second try of anything.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use coord_core::run::RunState;
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use fs_err::{File, OpenOptions};
+use jiff::Timestamp;
+use rustix::io::Errno;
+use tokio::sync::{mpsc, watch};
+
+use crate::layout::RunDir;
+use crate::log::LogWriter;
+use crate::log::secrets::Secrets;
+use crate::order::{Announcement, Order, ShimRecord};
+use crate::process;
+
+mod child;
+mod ladder;
+mod lines;
+mod socket;
+mod supervise;
+
+pub use socket::connect;
+
+/// Why a shim could not do its work. Nobody reads its standard error; the server finds a dead shim.
+#[derive(Debug, thiserror::Error)]
+pub enum ShimError {
+    /// A file of the run cannot be used.
+    #[error("cannot use `{path}`")]
+    File {
+        /// Which one.
+        path: Utf8PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system does not let it be what it has to be.
+    #[error("cannot {what}")]
+    System {
+        /// What it could not do.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The control socket cannot be made.
+    #[error("cannot listen on the control socket in `{path}`")]
+    Socket {
+        /// The run's directory.
+        path: Utf8PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The log cannot be written: the worker was ended, and the server finishes the run.
+    #[error(transparent)]
+    Log(#[from] crate::log::LogError),
+    /// The end could not be recorded.
+    #[error(transparent)]
+    Finish(#[from] crate::finish::FinishError),
+}
+
+/// The whole life of a shim. Returns at once, and quietly, when the run has a shim, had one, or has ended.
+///
+/// Standard input, output and error are expected to be `/dev/null`; `version` is that of the program.
+///
+/// # Errors
+/// When the run could not be brought to a recorded end.
+pub fn run(run_dir: &Utf8Path, version: &str) -> Result<(), ShimError> {
+    let dir = RunDir::at(run_dir);
+    let system = |what| move |source| ShimError::System { what, source };
+    detach().map_err(|errno| system("become a session of its own")(errno.into()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(system("start an event loop"))?;
+    let Some(_lock) = runtime.block_on(claim(&dir, version))? else { return Ok(()) };
+
+    let file = |path: Utf8PathBuf| move |source| ShimError::File { path, source };
+    let order = fs::read(dir.order()).map_err(file(dir.order()))?;
+    let order: Order = serde_json::from_slice(&order).map_err(io::Error::from).map_err(file(dir.order()))?;
+    let log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
+    let announced = Announcement {
+        last_event: log.last(),
+        state: RunState::Preparing,
+        pid: None,
+        status: None,
+        stuck: None,
+    };
+    let (announce, announced) = watch::channel(announced);
+    // One pending stop says all there is to say; a second one finds the queue full and is the same.
+    let (stop, stops) = mpsc::channel(1);
+    let ended = runtime.block_on(async {
+        let socket = socket::listen(&dir)
+            .map_err(|source| ShimError::Socket { path: dir.path().to_owned(), source })?;
+        let serving = tokio::spawn(socket.serve(announced, stop));
+        let ended = supervise::supervise(&dir, order, log, announce, stops).await;
+        serving.abort();
+        ended
+    });
+    match fs::remove_file(dir.socket()) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(ShimError::File { path: dir.socket(), source })
+        }
+        _ => ended,
+    }
+}
+
+/// Leaves the session of whoever started it, and adopts what its descendants orphan.
+fn detach() -> Result<(), Errno> {
+    match rustix::process::setsid() {
+        // The leader of a process group cannot, and is apart from others well enough.
+        Ok(_) | Err(Errno::PERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Ok(())
+}
+
+/// Takes the run for this process; `None` when it is, was or need not be anybody's.
+async fn claim(dir: &RunDir, version: &str) -> Result<Option<File>, ShimError> {
+    let failed = |source| ShimError::File { path: dir.shim(), source };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    let lock = options.open(dir.shim()).map_err(failed)?;
+    let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
+    loop {
+        match lock.file().try_lock() {
+            Ok(()) => break,
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+            Err(std::fs::TryLockError::WouldBlock) => {}
+        }
+        // A lock without a record is somebody who only looks whether a shim lives, or a shim about to start.
+        let taken = fs::metadata(dir.shim()).map_err(failed)?.len() > 0;
+        if taken || tokio::time::Instant::now() > give_up {
+            return Ok(None);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    if fs::metadata(dir.shim()).map_err(failed)?.len() > 0 || dir.exit().exists() {
+        return Ok(None);
+    }
+    let pid = std::process::id();
+    let start_time = process::find(pid).map_or(0, |it| it.start_time);
+    let boot_id = process::boot_id().map_err(failed)?;
+    let record = ShimRecord { pid, start_time, boot_id, version: version.to_owned() };
+    let record = serde_json::to_vec(&record).expect("a record is made of strings and numbers");
+    // In place: the lock is on this very file.
+    io::Write::write_all(&mut &lock, &record).map_err(failed)?;
+    Ok(Some(lock))
+}
+
+/// The edge at which a shim asks for the time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shim is the clock of its run: what it writes is stamped here"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
