@@ -19,6 +19,7 @@ CREATE TABLE tasks (
     PRIMARY KEY (repo, number)
 );
 CREATE INDEX tasks_by_number ON tasks (number);
+CREATE INDEX tasks_open ON tasks (number) WHERE state = 'open';
 
 CREATE TABLE changes (
     repo TEXT NOT NULL,

@@ -56,7 +56,7 @@ mod tests {
     use sqlx::Row as _;
 
     use super::*;
-    use crate::{change, pull_request, run};
+    use crate::{change, pull_request, run, task};
 
     /// `status` asks these, and a board grows old.
     #[tokio::test]
@@ -64,8 +64,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let board = Board::open(&directory.path().join("board.db")).await.unwrap();
         for (sql, index) in [
+            (task::OPEN, "tasks_open"),
             (run::LIVE, "runs_live"),
-            (change::OPEN, "changes_unmerged"),
+            (change::OPEN, "tasks_open"),
             (pull_request::OPEN, "pull_requests_open"),
             (OPEN_GATES, "changes_unmerged"),
         ] {

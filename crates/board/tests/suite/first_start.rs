@@ -105,7 +105,11 @@ async fn what_is_no_board_is_said_to_be_none() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("board.db");
     fs_err::write(&path, "this is a text, and no database, whatever its name may say".repeat(20)).unwrap();
-    assert!(matches!(Board::open(&path).await.unwrap_err(), Error::Migrate(_)));
+    let refused = Board::open(&path).await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Migrate { .. }) && refused.to_string().contains("board.db"),
+        "{refused}"
+    );
     let nowhere = path.join("board.db");
     assert!(matches!(Board::open(&nowhere).await.unwrap_err(), Error::Lock { .. }));
 }

@@ -52,7 +52,7 @@ pub(crate) async fn random_histories_agree_with_the_model(place: &Place) {
     let board = place.board().await;
     let mut runner = TestRunner::deterministic();
     let histories = proptest::collection::vec((0usize..2, step()), 1..60);
-    for case in 0..25 {
+    for case in 0..15 {
         let history = histories.new_tree(&mut runner).unwrap().current();
         // The message of a failure is worth more with the history that led to it.
         let told = format!("{history:?}");
