@@ -3,7 +3,7 @@
 //! ```text
 //! COORD_HOME/
 //!   agent/token            bearer token, mode 0600, made at the first start
-//!   agent/server.json      who is listening: pid, address, version (written by the server, for people and `doctor`)
+//!   agent/server.json      who is listening: pid, address, version (for people and `doctor`); locked by it
 //!   agent/fences.json      the highest fence seen for each task
 //!   agent/feed.ndjson      the server's own feed
 //!   repos/<repo>.git       the repo store
@@ -15,6 +15,7 @@
 //!     shim.sock            its control socket
 //!     log.ndjson           the event log
 //!     exit.json            how it ended; its existence is the fact that it did
+//!     collected            empty: its worktree is dealt with and its end is in the feed, nothing is left to do
 //! ```
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -48,6 +49,24 @@ impl Home {
     #[must_use]
     pub fn token(&self) -> Utf8PathBuf {
         self.agent().join("token")
+    }
+
+    /// Who is listening, and the lock that one server holds.
+    #[must_use]
+    pub fn server_record(&self) -> Utf8PathBuf {
+        self.agent().join("server.json")
+    }
+
+    /// The highest fence seen for each task.
+    #[must_use]
+    pub fn fences(&self) -> Utf8PathBuf {
+        self.agent().join("fences.json")
+    }
+
+    /// The server's own feed.
+    #[must_use]
+    pub fn feed(&self) -> Utf8PathBuf {
+        self.agent().join("feed.ndjson")
     }
 
     /// All runs.
@@ -128,5 +147,11 @@ impl RunDir {
     #[must_use]
     pub fn exit(&self) -> Utf8PathBuf {
         self.0.join("exit.json")
+    }
+
+    /// The mark that nothing is left to do for the run.
+    #[must_use]
+    pub fn collected(&self) -> Utf8PathBuf {
+        self.0.join("collected")
     }
 }

@@ -11,5 +11,22 @@
 //! Deliberately absent: SQL, GitHub, and any opinion on what should happen next.
 
 pub mod config;
+pub mod finish;
 pub mod layout;
+pub mod log;
 pub mod order;
+pub mod process;
+pub mod runtime;
+pub mod server;
+pub mod shim;
+pub mod token;
+
+mod auth;
+mod durable;
+mod environment;
+mod feed;
+mod fence;
+mod handler;
+mod router;
+mod stream;
+mod supervisor;

@@ -1,0 +1,36 @@
+//! Every route on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::routing::{get, post};
+use secrecy::SecretString;
+
+use crate::supervisor::Supervisor;
+use crate::{auth, handler};
+
+/// How long a body may be. A task's text may be a megabyte, and JSON may double it.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router {
+    let guarded = Router::new()
+        .route("/v1/repos", get(handler::repos))
+        .route("/v1/runs", get(handler::runs))
+        .route("/v1/runs/{id}", get(handler::run).put(handler::start))
+        .route("/v1/runs/{id}/stop", post(handler::stop))
+        .route("/v1/runs/{id}/events", get(handler::events))
+        .route("/v1/runs/{id}/log", get(handler::log))
+        .route("/v1/events", get(handler::feed))
+        .fallback(handler::no_such_path)
+        .layer(from_fn_with_state(Arc::new(token), auth::require_token));
+    Router::new()
+        .route("/health", get(handler::health))
+        .merge(guarded)
+        .method_not_allowed_fallback(handler::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(auth::refuse_browsers))
+        .layer(map_response(auth::say_protocol))
+        .with_state(supervisor)
+}
