@@ -4,7 +4,7 @@ use coord_core::run::RunKind;
 use tokio::task::JoinSet;
 
 use crate::place::Place;
-use crate::world::{add, at, new_run, new_task, reserve};
+use crate::world::{add, at, named, new_run, new_task, reserve};
 
 const WRITERS: u64 = 6;
 const EACH: u64 = 20;
@@ -50,4 +50,31 @@ pub(crate) async fn a_refusal_leaves_no_event(place: &Place) {
     let events = board.events_after(0, 9).await.unwrap();
     assert_eq!(events.iter().map(|it| it.number).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(matches!(&events[2].fact, Fact::TaskAdded { title } if title == "another"));
+}
+
+pub(crate) async fn who_gives_up_halfway_leaves_nothing_behind(place: &Place) {
+    let board = place.board().await;
+    let mut added = 0;
+    // Each caller waits a little longer than the one before, so they give up at many different points.
+    for polls in 0..40 {
+        let mut adding = Box::pin(board.add_task(new_task("api", "t"), at(0)));
+        let mut done = false;
+        for _ in 0..polls {
+            tokio::select! {
+                biased;
+                it = &mut adding => { assert!(matches!(it.unwrap(), Added::Task(_))); done = true; break }
+                () = tokio::time::sleep(std::time::Duration::from_micros(50)) => {}
+            }
+        }
+        drop(adding);
+        added += u64::from(done);
+    }
+    let last = add(&board, "api", "the last").await.task;
+    let events = board.events_after(0, 99).await.unwrap();
+    let numbers: Vec<u64> = events.iter().map(|it| it.number).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    assert!(numbers.len() as u64 > added && last.number == numbers.len() as u64);
+    for number in numbers {
+        assert!(board.task(&named(&format!("api#{number}"))).await.unwrap().is_some());
+    }
 }

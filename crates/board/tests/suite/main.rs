@@ -59,6 +59,7 @@ promises! {
     runs::a_run_is_found_by_the_start_of_its_id,
     events::events_are_numbered_without_loss,
     events::a_refusal_leaves_no_event,
+    events::who_gives_up_halfway_leaves_nothing_behind,
     merging::only_the_holder_of_the_lease_publishes,
     merging::evidence_comes_from_ended_runs_and_people,
     merging::a_pull_request_is_opened_once,

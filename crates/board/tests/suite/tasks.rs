@@ -96,16 +96,54 @@ pub(crate) async fn a_task_is_closed_once_and_not_under_a_worker(place: &Place) 
 pub(crate) async fn half_a_state_is_refused_by_name(place: &Place) {
     let board = place.board().await;
     let task = published(&board, 1, &commit(1)).await.task;
-    place.tamper("UPDATE runs SET ended = NULL").await;
-    let refused = board.run(id(1)).await.unwrap_err().to_string();
-    assert!(refused.contains(&id(1).to_string()) && refused.contains("`ended`"), "{refused}");
-    place.tamper("UPDATE changes SET head = NULL").await;
-    let refused = board.change(&task).await.unwrap_err().to_string();
-    assert!(refused.contains("change api#1") && refused.contains("`published`"), "{refused}");
-    place.tamper("UPDATE tasks SET close_reason = 'x'").await;
-    let refused = board.task(&task).await.unwrap_err().to_string();
-    assert!(refused.contains("task api#1") && refused.contains("`open`"), "{refused}");
-    place.tamper("UPDATE tasks SET close_reason = NULL, labels = '{'").await;
-    let refused = board.task(&task).await.unwrap_err().to_string();
-    assert!(refused.contains("task api#1") && refused.contains("`labels`"), "{refused}");
+    opened(&board, &task).await;
+    let read = async || -> Result<(), Error> {
+        board.run(id(1)).await?;
+        board.change(&task).await?;
+        board.task(&task).await?;
+        board.pull_request(&task).await?;
+        Ok(())
+    };
+    read().await.unwrap();
+    let run = format!("run {}", id(1));
+    for (half, row, state, whole) in [
+        ("UPDATE runs SET since = ended", run.as_str(), "`since`", "UPDATE runs SET since = NULL"),
+        ("UPDATE runs SET since = created_at", &run, "`ended`", "UPDATE runs SET since = NULL"),
+        ("UPDATE runs SET state = 'running'", &run, "`running`", "UPDATE runs SET state = 'ended'"),
+        ("UPDATE runs SET state = 'lost'", &run, "`lost`", "UPDATE runs SET state = 'ended'"),
+        ("UPDATE runs SET kind = 'dream'", &run, "`kind`", "UPDATE runs SET kind = 'work'"),
+        (
+            "UPDATE changes SET merge_commit = head",
+            "change api#1",
+            "`published`",
+            "UPDATE changes SET merge_commit = NULL",
+        ),
+        (
+            "UPDATE changes SET state = 'empty'",
+            "change api#1",
+            "`empty`",
+            "UPDATE changes SET state = 'published'",
+        ),
+        ("UPDATE changes SET fence = -1", "change api#1", "`fence`", "UPDATE changes SET fence = 1"),
+        (
+            "UPDATE tasks SET close_reason = 'x'",
+            "task api#1",
+            "`open`",
+            "UPDATE tasks SET close_reason = NULL",
+        ),
+        ("UPDATE tasks SET state = 'merged'", "task api#1", "`merged`", "UPDATE tasks SET state = 'open'"),
+        ("UPDATE tasks SET labels = '{'", "task api#1", "`labels`", "UPDATE tasks SET labels = '[]'"),
+        (
+            "UPDATE pull_requests SET state = 'merged'",
+            "pull request api#2",
+            "`merged`",
+            "UPDATE pull_requests SET state = 'open'",
+        ),
+    ] {
+        place.tamper(half).await;
+        let refused = read().await.unwrap_err().to_string();
+        assert!(refused.contains(row) && refused.contains(state), "{half}: {refused}");
+        place.tamper(whole).await;
+        read().await.unwrap();
+    }
 }
