@@ -162,7 +162,7 @@ fn exclude(list: &Path, file: &Path) -> io::Result<()> {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    text.push_str(&format!("/{}\n", file.display()));
+    text.extend(["/", &file.to_string_lossy(), "\n"]);
     fs::create_dir_all(list.parent().unwrap_or(list))?;
     fs::write(list, text)
 }

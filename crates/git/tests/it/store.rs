@@ -116,3 +116,14 @@ fn the_installed_git_is_new_enough_and_a_variable_cannot_lead_it_astray() {
     git.version().unwrap();
     assert!(!clone_state(&git, &world.clone).unwrap().dirty);
 }
+
+#[test]
+fn an_origin_without_a_commit_has_a_store_too() {
+    let world = World::new();
+    sh(&world.root, "git init -q --bare void.git");
+    let (repo, void) = ("void".parse().unwrap(), world.root.join("void.git"));
+    let store = Store::open(&world.git, &world.home, &repo, void.as_str(), None).unwrap();
+    store.fetch().unwrap();
+    assert_eq!(store.tip(&"main".parse().unwrap()).unwrap(), None);
+    assert_eq!(store.remote_ref("refs/heads/main").unwrap(), None);
+}
