@@ -6,10 +6,11 @@
 //! Deliberately absent: layers. One file is in force, and `coord config` says which.
 
 mod check;
+pub(crate) mod draft;
 mod error;
 mod file;
 mod locate;
-pub mod predecessor;
+pub(crate) mod predecessor;
 #[cfg(test)]
 mod tests;
 

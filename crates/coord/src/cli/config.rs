@@ -1,7 +1,5 @@
 //! `coord config`.
 
-use std::fmt::Write as _;
-
 use coord_agent::order::RuntimeConfig;
 use coord_core::gate::GateKind;
 use coord_core::repo::Repo;
@@ -170,8 +168,8 @@ fn machine_view(config: &MachineConfig) -> MachineView {
 }
 
 fn human(view: &View, ui: &Ui) -> String {
-    let mut text = format!("# {}\n\nRepos:\n", view.path);
-    let mut line = |line: String| drop(writeln!(text, "{line}"));
+    let mut lines = vec![format!("# {}\n\nRepos:", view.path)];
+    let mut line = |line: String| lines.push(line);
     for repo in &view.repos {
         line(format!("  {}  [branch: {}]", ui.paint(Tone::Strong, &repo.name), repo.default_branch));
         match (&repo.origin, &repo.problem) {
@@ -209,7 +207,7 @@ fn human(view: &View, ui: &Ui) -> String {
         line(format!("    sees        {}", or_none(&config.pass_env)));
     }
     line(format!("\nModel: {}; a run takes {} minutes at most", view.models.default, view.run_minutes));
-    text
+    lines.join("\n")
 }
 
 fn gates(gates: &[&str]) -> String {

@@ -1,35 +1,147 @@
-//! The keys of a predecessor's `coordinator.yml`, and what becomes of them.
+//! A predecessor's `coordinator.yml`: what of it has an effect here, and what becomes of the rest.
 //!
-//! `init` reads such a file and carries over what has an effect here; everything else it names, with the
-//! reason. Nothing is converted silently, and the file itself is kept.
+//! What must hold: nothing is dropped silently, and nothing is guessed; what is carried over keeps its meaning.
+
+use std::collections::BTreeMap;
+
+use serde_yaml::{Mapping, Value};
+
+use super::draft::{Draft, MachineDraft, RepoDraft};
 
 /// Keys of the predecessor's file that are no keys here, and why a conversion drops each.
-pub const DROPPED: [(&str, &str); 21] = [
-    ("github", "repos are reached by their git URL; tasks and pull requests are on the board"),
+const DROPPED: [(&str, &str); 13] = [
     ("housekeeping", "nothing runs commands in your clones"),
     ("coordinator_only_files", "`rules` tells workers what to leave alone"),
     ("hooks", "there are no rounds or sessions to hook into"),
-    ("on_round_complete", "there are no rounds"),
-    ("on_session_end", "there are no sessions"),
     ("reviews", "no reviews are dispatched; `gates: [person]` asks for a person's word"),
-    ("auto_dispatch", "no reviews are dispatched"),
-    ("require_approval", "`gates: [person]` asks for a person's word"),
-    ("reviewer_prompt", "no reviews are dispatched"),
-    ("checklist", "no reviews are dispatched"),
-    ("repo_overrides", "no reviews are dispatched"),
-    ("stagger_seconds", "runs start when there is a free slot"),
+    ("smoke_tests", "`test_command` is what tests a change"),
+    ("stagger_seconds", "a run starts when it is asked for"),
     ("backoff_base", "nothing is retried by itself"),
     ("max_retries", "nothing is retried by itself"),
     ("auto_reassign", "nothing is reassigned by itself"),
     ("stale_threshold", "a machine either answers or does not"),
-    ("smoke_tests", "`test_command` is what tests a change"),
-    ("capability_rules", "`coord assign` names the machine"),
-    ("default_command", "`test_command` is what tests a change"),
     ("escalation", "a model is chosen by label or by `--model`"),
+    ("github", "tasks and pull requests are on the board, and commits come from the git URL `origin`"),
+    ("allow", "it never had an effect"),
 ];
 
 /// Whether a key is one of the predecessor's that is not known here.
 #[must_use]
-pub fn is_key(key: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
     DROPPED.iter().any(|(known, _)| *known == key)
+}
+
+/// What a predecessor's file becomes.
+#[derive(Debug)]
+pub(crate) struct Converted {
+    /// What is carried over.
+    pub(crate) draft: Draft,
+    /// What is not: the key, and why.
+    pub(crate) dropped: Vec<(String, String)>,
+}
+
+/// Converts a predecessor's file; `None` when `text` is none: it has no repo that names its `github`.
+#[must_use]
+pub(crate) fn convert(text: &str) -> Option<Converted> {
+    let Ok(Value::Mapping(top)) = serde_yaml::from_str(text) else { return None };
+    let repos = maps(top.get("repos"));
+    if !repos.iter().any(|it| it.contains_key("github")) {
+        return None;
+    }
+    let mut conversion = Conversion::default();
+    let machines: Vec<_> = maps(top.get("machines")).into_iter().map(|it| conversion.machine(it)).collect();
+    let cloned = |name: &str| machines.iter().any(|it| it.clones.contains_key(name));
+    let repos = repos.into_iter().map(|it| conversion.repo(it, &cloned)).collect();
+    let concurrency = conversion.block(&top, "concurrency", &["max_workers"]);
+    let models = conversion.block(&top, "models", &["default", "labels"]);
+    let draft = Draft {
+        repos,
+        max_workers: concurrency.get("max_workers").and_then(Value::as_u64),
+        model: word(models, "default"),
+        labels: pairs(models.get("labels")),
+        machines,
+    };
+    conversion.rest("", &top, &["repos", "machines", "concurrency", "models"]);
+    Some(Converted { draft, dropped: conversion.dropped })
+}
+
+#[derive(Default)]
+struct Conversion {
+    dropped: Vec<(String, String)>,
+}
+
+impl Conversion {
+    fn repo(&mut self, map: &Mapping, cloned: &impl Fn(&str) -> bool) -> RepoDraft {
+        let name = word(map, "name").unwrap_or_default();
+        let known =
+            ["name", "default_branch", "depends_on", "build_command", "test_command", "worker_permissions"];
+        self.rest(&format!("repos.{name}."), map, &known);
+        let github = word(map, "github");
+        let deny = map.get("worker_permissions").and_then(Value::as_mapping).map(|permissions| {
+            self.rest(&format!("repos.{name}.worker_permissions."), permissions, &["deny"]);
+            words(permissions.get("deny"))
+        });
+        let test = word(map, "test_command");
+        RepoDraft {
+            origin: github.filter(|_| !cloned(&name)).map(|it| format!("https://github.com/{it}.git")),
+            name,
+            default_branch: word(map, "default_branch").unwrap_or_else(|| "main".to_owned()),
+            depends_on: words(map.get("depends_on")),
+            build: word(map, "build_command"),
+            tested: test.is_some(),
+            test,
+            setup: None,
+            deny,
+        }
+    }
+
+    fn machine(&mut self, map: &Mapping) -> MachineDraft {
+        let name = word(map, "name").unwrap_or_default();
+        self.rest(
+            &format!("machines.{name}."),
+            map,
+            &["name", "host", "capabilities", "repos", "repo_paths"],
+        );
+        MachineDraft {
+            host: word(map, "host").unwrap_or_else(super::file::loopback),
+            name,
+            capabilities: words(map.get("capabilities")),
+            repos: words(map.get("repos")),
+            clones: pairs(map.get("repo_paths")),
+        }
+    }
+
+    /// A block of the top level, of which only `known` keys are carried over.
+    fn block<'a>(&mut self, top: &'a Mapping, key: &str, known: &[&str]) -> &'a Mapping {
+        static NONE: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::new);
+        let Some(Value::Mapping(map)) = top.get(key) else { return &NONE };
+        self.rest(&format!("{key}."), map, known);
+        map
+    }
+
+    fn rest(&mut self, within: &str, map: &Mapping, known: &[&str]) {
+        for key in map.keys().filter_map(Value::as_str).filter(|it| !known.contains(it)) {
+            let why =
+                DROPPED.iter().find(|(dropped, _)| *dropped == key).map_or("it is not known", |(_, why)| why);
+            self.dropped.push((format!("{within}{key}"), why.to_owned()));
+        }
+    }
+}
+
+fn maps(value: Option<&Value>) -> Vec<&Mapping> {
+    value.and_then(Value::as_sequence).into_iter().flatten().filter_map(Value::as_mapping).collect()
+}
+
+fn word(map: &Mapping, key: &str) -> Option<String> {
+    map.get(key).and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned)
+}
+
+fn words(value: Option<&Value>) -> Vec<String> {
+    let items = value.and_then(Value::as_sequence).into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn pairs(value: Option<&Value>) -> BTreeMap<String, String> {
+    let entries = value.and_then(Value::as_mapping).into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.as_str()?.to_owned()))).collect()
 }
