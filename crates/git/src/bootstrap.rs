@@ -112,10 +112,11 @@ impl Store {
         let named =
             self.git.at(clone).args(["ls-files", "-z", "--others", "--ignored", &exclude_from]).bytes()?;
         let ignored_there = self.ignored(clone, &named)?;
-        let ignored_here = self.ignored(&worktree.path, &ignored_there)?;
+        // Git refuses to say anything about a path behind a symlink, so those go first.
+        let free = ignored_there.split_inclusive(|it| *it == 0).filter(|it| is_free(worktree, &native(it)));
+        let ignored_here = self.ignored(&worktree.path, &free.collect::<Vec<_>>().concat())?;
         let mut copied = Vec::new();
-        for name in ignored_here.split(|it| *it == 0).filter(|it| !it.is_empty() && !it.ends_with(b"/")) {
-            let name = PathBuf::from(OsString::from_vec(name.to_vec()));
+        for name in ignored_here.split_inclusive(|it| *it == 0).map(native) {
             if copy(clone.as_std_path(), worktree.path.as_std_path(), &name)? {
                 copied.push(name);
             }
@@ -184,23 +185,23 @@ impl Store {
     }
 }
 
-/// Copies one file or symlink with its mode; `false` when the worktree has something there already, or
-/// when the way there leads through a symlink.
-fn copy(from: &Path, to: &Path, name: &Path) -> io::Result<bool> {
+/// A name as `-z` lists it, without the zero byte that ends it.
+fn native(name: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(name.strip_suffix(b"\0").unwrap_or(name).to_vec()))
+}
+
+/// Whether nothing is at `name` in the worktree yet, and the way there leads through directories only.
+fn is_free(worktree: &Worktree, name: &Path) -> bool {
+    let root = worktree.path.as_std_path();
     let inside = name.components().all(|it| matches!(it, Component::Normal(_)));
+    let through = |it: &Path| fs::symlink_metadata(root.join(it)).map_or(true, |it| it.is_dir());
+    inside && fs::symlink_metadata(root.join(name)).is_err() && name.ancestors().skip(1).all(through)
+}
+
+/// Copies one file or symlink with its mode; `false` for anything else.
+fn copy(from: &Path, to: &Path, name: &Path) -> io::Result<bool> {
     let (source, goal) = (from.join(name), to.join(name));
-    if !inside || fs::symlink_metadata(&goal).is_ok() {
-        return Ok(false);
-    }
-    let mut parent = to.to_owned();
-    for component in name.parent().into_iter().flat_map(Path::components) {
-        parent.push(component);
-        match fs::symlink_metadata(&parent) {
-            Ok(it) if it.is_dir() => {}
-            Ok(_) => return Ok(false),
-            Err(_) => fs::create_dir(&parent)?,
-        }
-    }
+    fs::create_dir_all(goal.parent().unwrap_or(to))?;
     let kind = fs::symlink_metadata(&source)?;
     if kind.is_symlink() {
         fs_err::os::unix::fs::symlink(fs::read_link(&source)?, &goal)?;

@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use coord_git::store::Store;
-use coord_git::worktree::Worktree;
+use coord_git::worktree::{Added, Worktree};
 
 use crate::fixture::{World, contents, run, sh, then};
 
@@ -63,6 +63,14 @@ fn only_the_runs_own_stashes_are_taken() {
     sh(mine.path(), "git checkout -q - && git commit -q --allow-empty -m own && git checkout -q --detach");
     stash(&mine, "mine-3");
 
+    // A third run that builds on this one's commits is not this one.
+    let on_mine = store.head(&mine).unwrap().unwrap();
+    sh(mine.path(), "git checkout -q -B coord/run/$(git config coord.run) HEAD");
+    let Added::Ready(third) = store.add_worktree(&world.trees().join("c"), run(3), &on_mine).unwrap() else {
+        panic!("nothing was there");
+    };
+    stash(&third, "third");
+
     let rescue = store.rescue(&mine, then()).unwrap().unwrap();
     assert_eq!((rescue.files, rescue.stashes), (0, 3));
     let saved = sh(
@@ -70,7 +78,8 @@ fn only_the_runs_own_stashes_are_taken() {
         &format!("for p in $(git rev-parse {0}^2 {0}^3 {0}^4); do git show $p:README; done", rescue.commit),
     );
     assert_eq!(saved, "mine-3\nmine-2\nmine-1");
-    assert_eq!(sh(other.path(), "git stash list --format=%gs | cut -d: -f2"), "other-2\n other-1");
+    assert_eq!(sh(other.path(), "git stash list --format=%gs | cut -d: -f2"), "third\n other-2\n other-1");
+    sh(third.path(), "git stash drop -q");
     sh(
         other.path(),
         "git stash pop -q && test $(cat README) = other-2 && git checkout -q README && git stash pop -q && test $(cat README) = other-1",
