@@ -15,6 +15,7 @@ fn context() -> Context {
         user_home: Some("/home/dev".into()),
         host_name: "Laptop.lan".into(),
         environment: BTreeMap::new(),
+        program: "/usr/bin/coord".into(),
         interactive: false,
     }
 }
