@@ -23,6 +23,8 @@ pub struct Context {
     pub user_home: Option<Utf8PathBuf>,
     /// What the machine calls itself.
     pub host_name: String,
+    /// This program.
+    pub program: Utf8PathBuf,
     /// The environment.
     pub environment: BTreeMap<String, String>,
     /// Whether somebody is there to be asked: standard input and standard error are terminals.

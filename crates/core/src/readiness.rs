@@ -1,10 +1,12 @@
 //! Whether a task may be dispatched, with every reason why not.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::id::RunId;
 use crate::machine::Machine;
 use crate::name::{MachineName, RepoName};
+use crate::repo::Repo;
 use crate::run::{Run, RunState};
 use crate::task::{Task, TaskRef, TaskState};
 
@@ -21,6 +23,13 @@ pub enum Blocker {
     WaitsForMissing(TaskRef),
     /// A run is at it.
     Running(RunId),
+    /// A run is at a repo that this one depends on.
+    DependencyBusy {
+        /// The repo.
+        repo: RepoName,
+        /// The run.
+        run: RunId,
+    },
     /// The machine does not work on this repo.
     NotServed {
         /// The machine.
@@ -47,6 +56,9 @@ impl fmt::Display for Blocker {
             }
             Self::WaitsForMissing(task) => write!(f, "it waits for {task}, which is not on the board"),
             Self::Running(run) => write!(f, "run {run} is at it"),
+            Self::DependencyBusy { repo, run } => {
+                write!(f, "run {run} is at `{repo}`, which its repo depends on")
+            }
             Self::NotServed { machine, repo } => write!(f, "machine `{machine}` does not work on `{repo}`"),
             Self::NoSlot { machine, slots } => {
                 write!(f, "all {slots} worker slots of machine `{machine}` are taken")
@@ -55,10 +67,28 @@ impl fmt::Display for Blocker {
     }
 }
 
-/// Decides whether `task` may be dispatched to `machine`. `waited` are the tasks it names in `after`, where
-/// the board has them; `active` are all runs that have not ended.
+/// Every repo that `repo` depends on, directly or through another.
 #[must_use]
-pub fn blockers(task: &Task, waited: &[Task], active: &[Run], machine: Option<&Machine>) -> Vec<Blocker> {
+pub fn dependencies<'a>(repo: &'a RepoName, repos: &'a [Repo]) -> BTreeSet<&'a RepoName> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![repo];
+    while let Some(name) = open.pop() {
+        let direct = repos.iter().filter(|it| it.name == *name).flat_map(|it| &it.depends_on);
+        open.extend(direct.filter(|it| found.insert(*it)));
+    }
+    found
+}
+
+/// Decides whether `task` may be dispatched to `machine`. `waited` are the tasks it names in `after`, where
+/// the board has them; `active` are all runs that have not ended; `repos` says what depends on what.
+#[must_use]
+pub fn blockers(
+    task: &Task,
+    waited: &[Task],
+    active: &[Run],
+    repos: &[Repo],
+    machine: Option<&Machine>,
+) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     match task.state {
         TaskState::Open => {}
@@ -77,6 +107,10 @@ pub fn blockers(task: &Task, waited: &[Task], active: &[Run], machine: Option<&M
     let live = |run: &&Run| !matches!(run.state, RunState::Ended(_));
     let at_it = active.iter().filter(live).find(|it| it.task == task.task && it.kind.is_agent_work());
     blockers.extend(at_it.map(|it| Blocker::Running(it.id)));
+    for repo in dependencies(&task.task.repo, repos) {
+        let busy = active.iter().filter(live).find(|it| it.task.repo == *repo && it.kind.is_agent_work());
+        blockers.extend(busy.map(|it| Blocker::DependencyBusy { repo: repo.clone(), run: it.id }));
+    }
     if let Some(machine) = machine {
         if !machine.serves(&task.task.repo) {
             blockers.push(Blocker::NotServed { machine: machine.name.clone(), repo: task.task.repo.clone() });
@@ -149,7 +183,7 @@ mod tests {
         let others = [task(1, &[], merged), task(2, &[], TaskState::Open), task(3, &[], closed)];
         let named = |number| TaskRef { repo: "api".parse().unwrap(), number };
         assert_eq!(
-            blockers(&waiting, &others, &[], None),
+            blockers(&waiting, &others, &[], &[], None),
             [
                 Blocker::WaitsFor(named(2)),
                 Blocker::WaitsForClosed(named(3)),
@@ -162,11 +196,11 @@ mod tests {
     fn one_worker_per_task_and_no_more_workers_than_slots() {
         let wanted = task(1, &[], TaskState::Open);
         let busy = [run(2, RunKind::Work), run(3, RunKind::Test)];
-        assert_eq!(blockers(&wanted, &[], &busy, Some(&machine(2))), []);
-        assert_eq!(blockers(&wanted, &[], &busy, Some(&machine(1))).len(), 1);
+        assert_eq!(blockers(&wanted, &[], &busy, &[], Some(&machine(2))), []);
+        assert_eq!(blockers(&wanted, &[], &busy, &[], Some(&machine(1))).len(), 1);
         let at_it = [run(1, RunKind::Work)];
-        assert_eq!(blockers(&wanted, &[], &at_it, Some(&machine(2))), [Blocker::Running(at_it[0].id)]);
+        assert_eq!(blockers(&wanted, &[], &at_it, &[], Some(&machine(2))), [Blocker::Running(at_it[0].id)]);
         let tested = [run(1, RunKind::Test)];
-        assert_eq!(blockers(&wanted, &[], &tested, Some(&machine(2))), []);
+        assert_eq!(blockers(&wanted, &[], &tested, &[], Some(&machine(2))), []);
     }
 }

@@ -27,7 +27,7 @@ pub fn route<'a>(
     let mut refusals = Vec::new();
     let mut candidates = Vec::new();
     for machine in machines {
-        let reasons: Vec<_> = blockers(task, &[], active, Some(machine))
+        let reasons: Vec<_> = blockers(task, &[], active, &[], Some(machine))
             .into_iter()
             .filter(|it| matches!(it, Blocker::NotServed { .. } | Blocker::NoSlot { .. }))
             .collect();

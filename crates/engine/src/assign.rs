@@ -109,7 +109,7 @@ impl Engine {
             earlier: &earlier,
             test_failure: (!failures.is_empty()).then_some(failures.as_str()),
         });
-        let blockers = blockers(&task, &waited, &active, Some(&machine));
+        let blockers = blockers(&task, &waited, &active, &self.settings.repos, Some(&machine));
         Ok(Assignment {
             task,
             machine,

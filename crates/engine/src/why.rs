@@ -101,7 +101,7 @@ impl Engine {
         for after in &task.after {
             waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
         }
-        let blockers = blockers(task, &waited, &live, None);
+        let blockers = blockers(task, &waited, &live, &self.settings.repos, None);
         let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
         because.extend(runs.last().into_iter().flat_map(ended));
         let next =

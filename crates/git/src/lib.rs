@@ -30,6 +30,7 @@
 
 pub mod adopt;
 pub mod bootstrap;
+pub mod checkout;
 pub mod clone;
 pub mod history;
 mod keep;

@@ -330,7 +330,8 @@ fn tail(stderr: &mut File) -> io::Result<String> {
 }
 
 /// Strikes user names and passwords out of every URL in `text`.
-pub(crate) fn redact(text: &str) -> String {
+#[must_use]
+pub fn redact(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {

@@ -1,0 +1,89 @@
+//! The commands: the tree of their arguments, and nothing else. Each command is a file: arguments, one call of
+//! the engine, what is printed.
+
+pub mod agent;
+pub mod assign;
+pub mod checkout;
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod init;
+pub mod log;
+pub mod merge;
+pub mod pr;
+pub mod shim;
+pub mod status;
+pub mod stop;
+pub mod task;
+pub mod test;
+pub mod version;
+pub mod wait;
+pub mod watch;
+pub mod why;
+
+use camino::Utf8PathBuf;
+use clap::{Parser, Subcommand};
+
+/// A fleet of coding agents, from issue to merged change
+#[derive(Debug, Parser)]
+#[command(name = "coord", version, propagate_version = false, arg_required_else_help = true)]
+#[command(after_help = AFTER_HELP)]
+pub struct Cli {
+    /// The configuration; otherwise ./coordinator.yml, a parent directory's, or $COORD_HOME/coordinator.yml
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<Utf8PathBuf>,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+An ID is a task (42, #42, api#42) or a run; a run may be shortened to any unique prefix.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 timed out, 4 not found, 5 refused (a gate, a claim, a
+limit, a lost race), 6 unreachable, 7 not authorised, 70 a bug in coord.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Command {
+    Init(init::Args),
+    Config(config::Args),
+    Doctor(doctor::Args),
+    Demo(crate::demo::Args),
+    Task(task::Args),
+    Assign(assign::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Wait(wait::Args),
+    Log(log::Args),
+    Stop(stop::Args),
+    Checkout(checkout::Args),
+    Test(test::Args),
+    Pr(pr::Args),
+    Merge(merge::Args),
+    Why(why::Args),
+    Agent(agent::Args),
+    #[command(hide = true)]
+    Shim(shim::Args),
+    Completions(completions::Args),
+    Version(version::Args),
+}
+
+/// A duration as people write it: `90` is seconds, `15m` and `2h 30m` are what they say.
+///
+/// # Errors
+/// When it is neither, or negative.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(std::time::Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("`{text}` is not a duration; write `90` (seconds) or `15m`"))?;
+    parsed.try_into().map_err(|_| format!("`{text}` is negative"))
+}

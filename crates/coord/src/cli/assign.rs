@@ -1,0 +1,166 @@
+//! `coord assign`.
+
+use camino::Utf8PathBuf;
+use coord_core::name::{MachineName, RepoName, RuntimeName};
+use coord_core::task::TaskRef;
+use coord_engine::assign::{Assignment, Wish};
+use coord_engine::view::RunView;
+use serde::Serialize;
+
+use crate::cli::watch;
+use crate::context::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::session::Session;
+use crate::ui::{Next, Tone, Ui};
+
+/// Give a task to a worker
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to: a machine of the configuration, or `auto`
+    machine: String,
+
+    /// The repo
+    repo: RepoName,
+
+    /// The number of the task
+    issue: String,
+
+    /// The model, instead of the one that labels and configuration give
+    #[arg(long)]
+    model: Option<String>,
+
+    /// The runtime, instead of the configured one: claude, script or command
+    #[arg(long)]
+    runtime: Option<RuntimeName>,
+
+    /// Something to tell the worker on top of the task
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    briefing: Option<String>,
+
+    /// The same, from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "briefing")]
+    briefing_file: Option<Utf8PathBuf>,
+
+    /// Only say what would be done, with every reason why it could not
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Watch the worker until it has finished
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Serialize)]
+struct Document {
+    run: RunView,
+}
+
+#[derive(Serialize)]
+struct DryRun {
+    assignment: PlanView,
+}
+
+#[derive(Serialize)]
+struct PlanView {
+    task: String,
+    title: String,
+    machine: String,
+    runtime: String,
+    model: Option<String>,
+    branch: String,
+    attempt: u32,
+    prompt: String,
+    blockers: Vec<String>,
+}
+
+/// Assigns it.
+///
+/// # Errors
+/// When task, repo or machine are unknown, something is in the way, or the machine does not answer.
+pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+    let session = Session::open(cx).await?;
+    let plan = session.engine.plan_assignment(wish(args, cx)?).await?;
+    if args.dry_run {
+        return show(&plan, ui);
+    }
+    if plan.blockers.is_empty() {
+        session.reach(&plan.machine.name, ui).await?;
+    }
+    let run = session.engine.assign(plan).await?;
+    let id = run.id;
+    let next = [
+        Next::new(format!("coord watch {id}"), "see what it does"),
+        Next::new(format!("coord wait {id}"), "wait until it has finished"),
+    ];
+    let model = run.model.as_ref().map_or(String::new(), |it| format!(", model {it}"));
+    let human = format!(
+        "run {id} works on {} on {} ({}{model}), branch {}",
+        run.task, run.machine, run.runtime, run.branch
+    );
+    if args.watch && !ui.is_json() {
+        ui.talk(&human);
+        return watch::watch(&session.engine, id, crate::render::Detail::Important, None, ui).await;
+    }
+    ui.finish(&Document { run: RunView::from(&run) }, &human, &next)?;
+    if args.watch {
+        return watch::watch(&session.engine, id, crate::render::Detail::Important, None, ui).await;
+    }
+    Ok(())
+}
+
+fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
+    let number = args.issue.trim_start_matches('#').parse().map_err(|_| {
+        CliError::new(ErrorKind::Usage, format!("`{}` is not the number of a task", args.issue))
+            .hint(format!("`coord task list --repo {}` shows the numbers", args.repo))
+    })?;
+    let machine = match args.machine.as_str() {
+        "auto" => None,
+        name => Some(name.parse::<MachineName>().map_err(|error| {
+            CliError::new(ErrorKind::Usage, error.to_string()).hint("`coord config` shows the machines")
+        })?),
+    };
+    let briefing = match &args.briefing_file {
+        None => args.briefing.clone(),
+        Some(file) => Some(fs_err::read_to_string(cx.absolute(file)).map_err(|error| {
+            CliError::new(ErrorKind::NotFound, "cannot read the briefing")
+                .because(error)
+                .hint("name a text file; `coord assign --help` shows how")
+        })?),
+    };
+    Ok(Wish {
+        task: TaskRef { repo: args.repo.clone(), number },
+        machine,
+        model: args.model.clone(),
+        runtime: args.runtime.clone(),
+        briefing,
+    })
+}
+
+fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
+    let view = PlanView {
+        task: plan.task.task.to_string(),
+        title: plan.task.title.clone(),
+        machine: plan.machine.name.to_string(),
+        runtime: plan.runtime.to_string(),
+        model: plan.model.clone(),
+        branch: plan.branch.to_string(),
+        attempt: plan.attempt,
+        prompt: plan.prompt.clone(),
+        blockers: plan.blockers.iter().map(ToString::to_string).collect(),
+    };
+    let mut text = format!(
+        "{} {} → {} ({}{}), branch {}, attempt {}\n",
+        view.task,
+        view.title,
+        view.machine,
+        view.runtime,
+        view.model.as_ref().map_or(String::new(), |it| format!(", model {it}")),
+        view.branch,
+        view.attempt
+    );
+    for blocker in &view.blockers {
+        text.push_str(&format!("{} {blocker}\n", ui.paint(Tone::Bad, "blocked:")));
+    }
+    text.push_str(&format!("\n{}", view.prompt));
+    ui.finish(&DryRun { assignment: view }, &text, &[])
+}

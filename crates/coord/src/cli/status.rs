@@ -1,0 +1,84 @@
+//! `coord status`.
+
+use coord_core::name::MachineName;
+use coord_engine::view::{MachineView, RunView, StatusView};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::session::Session;
+use crate::ui::{Tone, Ui};
+
+/// Show machines, runs, changes and what waits to be merged
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this machine
+    #[arg(long)]
+    machine: Option<MachineName>,
+}
+
+/// Shows them. A machine that does not answer is shown as such.
+///
+/// # Errors
+/// When the machine is unknown, or the board cannot be read.
+pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+    let session = Session::open(cx).await?;
+    let view = session.engine.status(args.machine.as_ref()).await?;
+    ui.finish(&view, &text(&view, ui), &[])
+}
+
+fn text(view: &StatusView, ui: &Ui) -> String {
+    let mut text = String::new();
+    section(&mut text, ui, "machines", view.machines.iter().map(|it| machine_line(it, ui)));
+    section(&mut text, ui, "runs", view.runs.iter().flat_map(|it| run_lines(it, ui)));
+    let changes = view.changes.iter().filter(|it| it.pull_request.is_none()).map(|it| {
+        let head = it.head.as_deref().map_or("nothing published", |it| &it[..10]);
+        format!("{:<14} {head:<18} {}", it.task, it.title)
+    });
+    section(&mut text, ui, "changes without a pull request", changes);
+    let queue = view.queue.iter().flat_map(|it| {
+        let state = if it.holds.is_empty() { ui.paint(Tone::Good, "ready") } else { "held".to_owned() };
+        let head = format!("{:<14} #{:<6} {state} {}", it.task, it.pull_request, it.title);
+        std::iter::once(head).chain(it.holds.iter().map(|it| format!("    {it}")))
+    });
+    section(&mut text, ui, "merge queue", queue);
+    let waiting = view.waiting.iter().map(|it| {
+        let why = if it.blockers.is_empty() { String::new() } else { format!(" ({})", it.blockers.join("; ")) };
+        format!("{:<14} {}{why}", it.task, it.title)
+    });
+    section(&mut text, ui, "open tasks", waiting);
+    text
+}
+
+fn section(text: &mut String, ui: &Ui, title: &str, lines: impl Iterator<Item = String>) {
+    let lines: Vec<_> = lines.collect();
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str(&format!("{}\n", ui.paint(Tone::Strong, title)));
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
+    }
+}
+
+fn machine_line(it: &MachineView, ui: &Ui) -> String {
+    let state = match it.state {
+        "online" => ui.paint(Tone::Good, it.state),
+        other => ui.paint(Tone::Attention, other),
+    };
+    let reason = it.reason.as_ref().map_or(String::new(), |it| format!(" ({it})"));
+    format!("{:<14} {state} {}, {} of {} slots taken{reason}", it.name, it.address, it.busy, it.slots)
+}
+
+fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
+    let state = match &it.outcome {
+        Some(outcome) => {
+            let tone = if outcome.as_str() == "done" { Tone::Good } else { Tone::Bad };
+            ui.paint(tone, outcome.as_str())
+        }
+        None => ui.paint(Tone::Strong, it.state),
+    };
+    let mut lines = vec![format!("{} {:<5} {:<14} {state} on {}", it.id, it.kind, it.task, it.machine)];
+    lines.extend(it.status.as_ref().map(|it| format!("    {it}")));
+    lines.extend(it.stuck.as_ref().map(|it| ui.paint(Tone::Bad, format!("    stuck: {it}"))));
+    lines
+}

@@ -1,0 +1,53 @@
+//! `coord wait`.
+
+use std::time::Duration;
+
+use coord_core::run::RunKind;
+use coord_engine::view::RunView;
+use serde::Serialize;
+
+use crate::cli::watch;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::session::Session;
+use crate::ui::{Next, Ui};
+
+/// Wait until a run has ended
+///
+/// Exits 0 if it ended as done, 3 if the time was up, else 1.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run, or a task for its newest run
+    id: String,
+
+    /// Give up after this long; the run goes on
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    run: RunView,
+}
+
+/// Waits for it.
+///
+/// # Errors
+/// When the run ended as anything but done, or the time was up.
+pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+    let session = Session::open(cx).await?;
+    let run = session.engine.resolve_run(&args.id, None).await?;
+    let run = session.engine.wait_for_run(run.id, args.timeout).await?;
+    let verdict = watch::verdict(&run);
+    let next = match run.kind {
+        RunKind::Work => vec![
+            Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),
+            Next::new(format!("coord checkout {}", run.task), "look at it in a directory of your own"),
+        ],
+        RunKind::Test => vec![Next::new(format!("coord pr {}", run.task), "open its pull request")],
+    };
+    let next = if verdict.is_ok() { next } else { Vec::new() };
+    ui.finish(&Document { run: RunView::from(&run) }, &watch::summary(&run), &next)?;
+    // The document has told it already, if one was printed.
+    if ui.is_json() { verdict.map_err(CliError::said) } else { verdict }
+}

@@ -1,0 +1,117 @@
+//! `coord watch`.
+
+use std::time::Duration;
+
+use coord_core::id::RunId;
+use coord_core::outcome::Outcome;
+use coord_core::run::Run;
+use coord_engine::Engine;
+use coord_engine::error::Error;
+use coord_engine::view::RunView;
+
+use crate::context::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::render::{Detail, line};
+use crate::session::Session;
+use crate::ui::Ui;
+
+/// Watch a run until it has ended
+///
+/// Shows what matters as it happens, from the run's beginning. A connection that is cut is made again without
+/// losing or repeating an event. Exits 0 if the run ended as done.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run, or a task for its newest run
+    id: String,
+
+    /// Show every event
+    #[arg(long)]
+    all: bool,
+
+    /// Give up watching after this long; the run goes on
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    timeout: Option<Duration>,
+}
+
+/// Watches it.
+///
+/// # Errors
+/// When the run ended as anything but done, the time was up, or its machine does not answer.
+pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+    let session = Session::open(cx).await?;
+    let run = session.engine.resolve_run(&args.id, None).await?;
+    let detail = if args.all { Detail::All } else { Detail::Important };
+    watch(&session.engine, run.id, detail, args.timeout, ui).await
+}
+
+/// Shows the events of a run until it has ended, then says how.
+///
+/// # Errors
+/// As [`run`].
+pub async fn watch(
+    engine: &Engine,
+    id: RunId,
+    detail: Detail,
+    limit: Option<Duration>,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    let watching = show_events(engine, id, detail, ui);
+    match limit {
+        None => watching.await?,
+        Some(limit) => match tokio::time::timeout(limit, watching).await {
+            Ok(shown) => shown?,
+            Err(_) => {
+                return Err(Error::TimedOut { what: format!("run {id}"), seconds: limit.as_secs() }.into());
+            }
+        },
+    }
+    let run = engine.wait_for_run(id, limit).await?;
+    if !ui.is_json() {
+        ui.talk(&summary(&run));
+    }
+    verdict(&run)
+}
+
+async fn show_events(engine: &Engine, id: RunId, detail: Detail, ui: &Ui) -> Result<(), CliError> {
+    let mut following = engine.follow(id, 0).await?;
+    while let Some(event) = following.next().await? {
+        if ui.is_json() {
+            ui.document(&event)?;
+        } else if let Some(text) = line(&event, detail, ui) {
+            ui.data(&text)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a run ended, in a line or two.
+#[must_use]
+pub fn summary(run: &Run) -> String {
+    let view = RunView::from(run);
+    let mut text = match run.state.end() {
+        Some(end) => format!("run {} of {} ended as {}", run.id, run.task, end.outcome),
+        None => format!("run {} of {} is {}", run.id, run.task, run.state.as_str()),
+    };
+    if let Some(end) = run.state.end() {
+        let took = end.at.duration_since(run.created_at).as_secs();
+        let cost = end.report.cost_usd.map_or(String::new(), |it| format!(", ${it:.2} as the runtime counts it"));
+        text.push_str(&format!(" after {took} s{cost}"));
+    }
+    if let Some(rescue) = view.rescue {
+        text.push_str(&format!("\nuncommitted work is kept at {rescue} in the repo store of {}", run.machine));
+    }
+    text
+}
+
+/// Whether the run did what was wanted of it; an error otherwise, which is what the exit code says.
+///
+/// # Errors
+/// For every outcome but done.
+pub fn verdict(run: &Run) -> Result<(), CliError> {
+    match run.state.end() {
+        Some(end) if end.outcome == Outcome::Done => Ok(()),
+        Some(end) => Err(CliError::new(ErrorKind::Failed, format!("run {} ended as {}", run.id, end.outcome))
+            .hint(format!("`coord log {}` shows everything it did", run.id))),
+        None => Err(CliError::new(ErrorKind::Bug, format!("run {} has not ended", run.id))),
+    }
+}

@@ -1,0 +1,81 @@
+//! The events of a run as lines for people.
+
+use coord_core::outcome::Outcome;
+use coord_proto::event::{Event, EventKind};
+
+use crate::ui::{Tone, Ui};
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What a person who looks up now and then wants to know.
+    Important,
+    /// One line for every event.
+    All,
+}
+
+/// The line for an event; `None` when it is not shown at this detail.
+#[must_use]
+pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
+    let all = detail == Detail::All;
+    let tag = |tone, tag: &str, text: &str| Some(format!("{} {text}", ui.paint(tone, format!("[{tag}]"))));
+    match &event.event {
+        EventKind::Started { pid, argv } => {
+            tag(Tone::Faint, "started", &format!("{} as process {pid}", argv.first().map_or("", String::as_str)))
+        }
+        EventKind::Note { text } => tag(Tone::Attention, "coord", text),
+        EventKind::Init { session, model } if all => {
+            tag(Tone::Faint, "init", &format!("model={model} session={session}"))
+        }
+        EventKind::Init { model, .. } => tag(Tone::Faint, "init", &format!("model={model}")),
+        EventKind::Text { text } if all => tag(Tone::Strong, "text", &shorten(text, 400)),
+        EventKind::Tool { name, subject, .. } => {
+            tag(Tone::Faint, "tool", &format!("{name}: {}", shorten(subject, 160)))
+        }
+        EventKind::ToolResult { is_error, text, .. } if all || *is_error => {
+            let word = if *is_error { "tool error" } else { "tool result" };
+            tag(if *is_error { Tone::Bad } else { Tone::Faint }, word, &shorten(text, 160))
+        }
+        EventKind::Retry { attempt, delay_ms, error } => {
+            tag(Tone::Attention, "retry", &format!("{error}; try {attempt}, again in {delay_ms} ms"))
+        }
+        EventKind::Limit { rejected, window, until } => {
+            let state = if *rejected { "exhausted" } else { "nearly exhausted" };
+            let until = until.map_or(String::new(), |it| format!(", opens again {it}"));
+            tag(Tone::Attention, "limit", &format!("{window} is {state}{until}"))
+        }
+        EventKind::Denial { tool, reason } => {
+            tag(Tone::Attention, "denied", &format!("{tool}: {}", shorten(reason, 200)))
+        }
+        EventKind::Result { is_error, turns, cost_usd, text, .. } => {
+            let turns = turns.map_or(String::new(), |it| format!("{it} turns, "));
+            let cost = cost_usd.map_or("cost unknown".to_owned(), |it| format!("${it:.2}"));
+            let tone = if *is_error { Tone::Bad } else { Tone::Good };
+            tag(tone, "result", &format!("{turns}{cost}: {}", shorten(text, 200)))
+        }
+        EventKind::Status { text } => tag(Tone::Good, "status", text),
+        EventKind::Stuck { why } => tag(Tone::Bad, "stuck", why),
+        EventKind::Output { text, .. } => Some(printable(text)),
+        EventKind::Other if all => tag(Tone::Faint, "other", "an event that this version does not know"),
+        EventKind::Ended { end } => {
+            let tone = if end.outcome == Outcome::Done { Tone::Good } else { Tone::Bad };
+            tag(tone, "ended", &end.outcome.to_string())
+        }
+        EventKind::Text { .. } | EventKind::ToolResult { .. } | EventKind::Other => None,
+    }
+}
+
+/// One line of at most `limit` characters, without anything that could move the cursor.
+fn shorten(text: &str, limit: usize) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut short: String = flat.chars().take(limit).collect();
+    if short.len() < flat.len() {
+        short.push('…');
+    }
+    printable(&short)
+}
+
+/// A worker's text must not be able to paint over ours: control characters other than tabs are shown as such.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

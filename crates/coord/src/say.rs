@@ -1,0 +1,130 @@
+//! What a person is told when the engine says no: each of its errors with a kind and something to do.
+//!
+//! A command in backticks is a step out, as it stands; a test runs each of them.
+
+use coord_core::readiness::Blocker;
+use coord_engine::error::Error;
+use coord_proto::client::ClientError;
+use coord_proto::problem::ProblemKind;
+
+use crate::error::{CliError, ErrorKind};
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        let (kind, hints) = cure(&error);
+        let message = error.to_string();
+        let source = match error {
+            Error::Agent { source, .. } => Some(anyhow::Error::from(source)),
+            Error::Board { source, .. } | Error::Git { source, .. } => Some(anyhow::Error::from_boxed(source)),
+            Error::UnknownRepo { .. }
+            | Error::UnknownMachine { .. }
+            | Error::NoMachine { .. }
+            | Error::UnknownId(_)
+            | Error::AmbiguousId { .. }
+            | Error::NoRun(_)
+            | Error::NotReady { .. }
+            | Error::NothingPublished(_)
+            | Error::Unfinished { .. }
+            | Error::Conflict { .. }
+            | Error::NothingToTest(_)
+            | Error::TestUnderWay { .. }
+            | Error::Held { .. }
+            | Error::RepoUnusable { .. }
+            | Error::TaskRefused(_)
+            | Error::Token { .. }
+            | Error::TimedOut { .. } => None,
+        };
+        Self { kind, message, hints, source, told: false }
+    }
+}
+
+fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
+    let one = |text: String| vec![text];
+    match error {
+        Error::UnknownRepo { .. } | Error::UnknownMachine { .. } => {
+            (ErrorKind::NotFound, one("`coord config` shows what is configured".to_owned()))
+        }
+        Error::UnknownId(_) => (
+            ErrorKind::NotFound,
+            vec!["`coord task list --all` lists tasks".to_owned(), "`coord status` lists runs".to_owned()],
+        ),
+        Error::AmbiguousId { candidates, .. } => {
+            (ErrorKind::Ambiguous, candidates.iter().map(|it| format!("`coord why {it}` for that one")).collect())
+        }
+        Error::NoRun(task) => (
+            ErrorKind::NotFound,
+            one(format!("`coord assign auto {} {}` starts one", task.repo, task.number)),
+        ),
+        Error::NoMachine { .. } => {
+            (ErrorKind::Refused, one("`coord status` shows which machines are busy with what".to_owned()))
+        }
+        Error::NotReady { task, blockers } => {
+            let hints = blockers.iter().map(|it| match it {
+                Blocker::Running(run) => format!("`coord watch {run}` shows what it does"),
+                Blocker::NoSlot { .. } => "`coord status` shows what takes the slots".to_owned(),
+                Blocker::NotServed { .. } => "`coord config` shows which machine works on what".to_owned(),
+                Blocker::WaitsFor(other) => format!("`coord why {other}` says where that one is"),
+                Blocker::WaitsForClosed(_) | Blocker::WaitsForMissing(_) => {
+                    format!("`coord task edit {task} --no-after` drops what it waits for")
+                }
+                Blocker::DependencyBusy { run, .. } => format!("`coord wait {run}` waits for it"),
+                Blocker::NotOpen(_) => format!("`coord why {task}` says what happened to it"),
+            });
+            (ErrorKind::Refused, hints.collect())
+        }
+        Error::NothingPublished(task) | Error::Unfinished { task, .. } => {
+            (ErrorKind::Refused, one(format!("`coord why {task}` says what happened so far")))
+        }
+        Error::Conflict { task, .. } => (
+            ErrorKind::Refused,
+            one(format!(
+                "`coord checkout {task}` gives you the change to merge by hand: commit there and push its branch"
+            )),
+        ),
+        Error::NothingToTest(repo) => (
+            ErrorKind::ConfigInvalid,
+            one(format!(
+                "set `test_command` for {repo} in the configuration, or `gates: []` if there is nothing to test; \
+                 `coord config` shows which file that is"
+            )),
+        ),
+        Error::TestUnderWay { run, .. } => (ErrorKind::Refused, one(format!("`coord wait {run}` waits for it"))),
+        Error::Held { task, .. } => (ErrorKind::Refused, one(format!("`coord why {task}` explains it"))),
+        Error::RepoUnusable { .. } => {
+            (ErrorKind::RepoUnusable, one("`coord doctor` looks at every repo and names the cure".to_owned()))
+        }
+        Error::TaskRefused(_) => {
+            (ErrorKind::Refused, one("`coord task list --all` lists tasks and their states".to_owned()))
+        }
+        Error::Token { .. } => (
+            ErrorKind::Unauthorised,
+            one("`coord doctor` says where each token is looked for".to_owned()),
+        ),
+        Error::Agent { machine, source } => agent(machine.as_str(), source),
+        Error::TimedOut { .. } => {
+            (ErrorKind::TimedOut, one("it goes on; `coord status` shows where it is".to_owned()))
+        }
+        Error::Board { .. } | Error::Git { .. } => {
+            (ErrorKind::Failed, one("`coord doctor` looks for what is wrong".to_owned()))
+        }
+    }
+}
+
+fn agent(machine: &str, source: &ClientError) -> (ErrorKind, Vec<String>) {
+    let ClientError::Refused(problem) = source else {
+        let start = format!("run `coord agent --machine {machine}` on that machine");
+        return (ErrorKind::Unreachable, vec!["`coord doctor` checks every machine".to_owned(), start]);
+    };
+    let kind = match problem.kind {
+        ProblemKind::Unauthorized => ErrorKind::Unauthorised,
+        ProblemKind::NotFound => ErrorKind::NotFound,
+        ProblemKind::Unable => ErrorKind::RuntimeUnusable,
+        ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
+        ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
+    };
+    let mut hints = problem.hints.clone();
+    if hints.is_empty() {
+        hints.push("`coord doctor` looks for what is wrong".to_owned());
+    }
+    (kind, hints)
+}

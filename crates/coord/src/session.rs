@@ -1,0 +1,122 @@
+//! An engine for a command, and an agent server for it to speak to.
+//!
+//! A single machine needs nothing but the binary: a command that needs the agent server of this machine starts
+//! it in the background, and says so.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use coord_agent::layout::Home;
+use coord_core::name::MachineName;
+use coord_engine::Engine;
+use coord_proto::client::ClientError;
+
+use crate::config::{Config, is_loopback};
+use crate::context::Context;
+use crate::error::{CliError, ErrorKind};
+use crate::ui::Ui;
+
+/// How long a new agent server may take until it answers.
+const START: Duration = Duration::from_secs(10);
+
+/// An engine, with the configuration it came from.
+pub struct Session {
+    /// Everything that can be asked for.
+    pub engine: Engine,
+    config: Config,
+    program: Utf8PathBuf,
+    home: Utf8PathBuf,
+}
+
+impl Session {
+    /// Opens the board that the configuration in force describes.
+    ///
+    /// # Errors
+    /// When there is no configuration, or the board cannot be opened.
+    pub async fn open(cx: &Context) -> Result<Self, CliError> {
+        let config = cx.config()?;
+        let home = Home::new(cx.home.clone());
+        if config.here.is_some() {
+            // The local agent server may never have run; its token is made by whoever comes first.
+            let cannot = |error: anyhow::Error| {
+                CliError::new(ErrorKind::Unauthorised, "cannot use the agent server's token")
+                    .because(error)
+                    .hint("`coord doctor` says what is wrong with it")
+            };
+            fs_err::create_dir_all(home.agent()).map_err(|error| cannot(error.into()))?;
+            coord_agent::token::load_or_make(&home.token()).map_err(|error| cannot(error.into()))?;
+        }
+        let engine = Engine::open(config.settings(cx), &cx.environment).await?;
+        Ok(Self { engine, config, program: cx.program.clone(), home: cx.home.clone() })
+    }
+
+    /// Makes sure that the agent server of `machine` answers, starting it if it is this machine's.
+    ///
+    /// # Errors
+    /// When it does not answer and cannot be started from here.
+    pub async fn reach(&self, machine: &MachineName, ui: &Ui) -> Result<(), CliError> {
+        let client = self.engine.client(machine)?;
+        let error = match client.health().await {
+            Ok(health) if health.machine == *machine => return Ok(()),
+            Ok(health) => {
+                let message = format!(
+                    "the agent server at {} serves machine `{}`, not `{machine}`",
+                    client.url(),
+                    health.machine
+                );
+                return Err(CliError::new(ErrorKind::Unreachable, message)
+                    .hint("give each machine its own `port` in the configuration; `coord config` shows them"));
+            }
+            Err(error) => error,
+        };
+        let host = self.config.machine(machine).map(|it| it.machine.host.clone()).unwrap_or_default();
+        let ours = self.config.here.as_ref() == Some(machine) && is_loopback(&host);
+        if !ours || !error.never_arrived() {
+            return Err(coord_engine::error::Error::Agent { machine: machine.clone(), source: error }.into());
+        }
+        self.start_agent(machine).await?;
+        ui.talk(&format!("started the agent server of this machine ({machine}) in the background"));
+        Ok(())
+    }
+
+    async fn start_agent(&self, machine: &MachineName) -> Result<(), CliError> {
+        let log = Home::new(self.home.clone()).agent().join("agent.log");
+        let failed = |what: &str| CliError::new(ErrorKind::Unreachable, format!("{what}; its log is {log}"));
+        let open = || {
+            fs_err::create_dir_all(log.parent().unwrap_or(&log))?;
+            fs_err::OpenOptions::new().create(true).append(true).open(&log)
+        };
+        let out = open().map_err(|error| failed("cannot open the agent server's log").because(error))?;
+        let err = out.try_clone().map_err(|error| failed("cannot open the agent server's log").because(error))?;
+        let mut child = Command::new(&self.program)
+            .args(["agent", "--background", "--machine", machine.as_str(), "--config"])
+            .arg(&self.config.path)
+            .env("COORD_HOME", &self.home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(out.into_file()))
+            .stderr(Stdio::from(err.into_file()))
+            .spawn()
+            .map_err(|error| failed("cannot start the agent server").because(error))?;
+        let client = self.engine.client(machine)?;
+        let deadline = tokio::time::Instant::now() + START;
+        loop {
+            match client.health().await {
+                Ok(_) => return Ok(()),
+                Err(ClientError::Unreachable { .. }) if tokio::time::Instant::now() < deadline => {}
+                Err(error) => {
+                    return Err(failed("the agent server does not answer").because(error));
+                }
+            }
+            if let Ok(Some(status)) = child.try_wait() {
+                // Somebody else may have started one at the same moment; then that one answers.
+                if client.health().await.is_ok() {
+                    return Ok(());
+                }
+                return Err(failed(&format!("the agent server ended at once ({status})"))
+                    .hint(format!("`coord agent --machine {machine}` shows why")));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The stories: the built program, in a world of its own, with real repositories, real processes and, where a
+//! worker is wanted, the real claude with a scripted model behind it.
+//!
+//! Each file is one subject. A test asserts on the state of the world, and reads like the story it tells.
+
+mod fleet;
+
+mod happy;
+
+/// A file that nobody lists here would be a file of tests that never run.
+#[test]
+fn no_file_of_stories_is_forgotten() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it");
+    let main = include_str!("main.rs");
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let name = name.trim_end_matches(".rs");
+        assert!(name == "main" || main.contains(&format!("mod {name};")), "{name} is not in main.rs");
+    }
+}
