@@ -64,7 +64,7 @@ fn silent(subject: &str, error: ClientError, local: bool, known: &MachineConfig,
             subject,
             format!("its agent server is not running; it is started at {url} when it is needed"),
         ),
-        ClientError::Unreachable { .. } => {
+        ClientError::Unreachable { .. } if !local => {
             let name = &known.machine.name;
             let cure = format!(
                 "on {}: coord agent --machine {name} --host {}",
@@ -72,7 +72,7 @@ fn silent(subject: &str, error: ClientError, local: bool, known: &MachineConfig,
             );
             Check::fail(subject, chain(error), cure)
         }
-        ClientError::Refused(_) | ClientError::Foreign { .. } => {
+        ClientError::Unreachable { .. } | ClientError::Refused(_) | ClientError::Foreign { .. } => {
             Check::fail(subject, chain(error), foreign_cure(known, config))
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use coord_agent::runtime::Runtime;
 use coord_core::outcome::{Outcome, StreamFacts, WorkerExit, classify};
 use coord_core::run::{GitFacts, RunKind, RuntimeReport};
+use coord_git::program::redact;
 use coord_proto::event::OutputStream;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -29,13 +30,23 @@ pub(super) async fn check(worker: &Worker) -> Check {
             return Check::fail(subject, seen, "coord doctor --probe");
         }
     };
-    let (status, stream, report) = answer;
+    let Answer { status, stream, report, complaint } = answer;
     let exit =
         status.code().map_or_else(|| WorkerExit::Signal(status.signal().unwrap_or(0)), WorkerExit::Code);
-    judge(subject, &classify(RunKind::Work, exit, None, &stream, &GitFacts::default(), false), &report)
+    let outcome = classify(RunKind::Work, exit, None, &stream, &GitFacts::default(), false);
+    judge(subject, &outcome, &report, &complaint)
 }
 
-fn judge(subject: &str, outcome: &Outcome, report: &RuntimeReport) -> Check {
+/// What came of the turn.
+struct Answer {
+    status: ExitStatus,
+    stream: StreamFacts,
+    report: RuntimeReport,
+    /// The last line that it wrote to standard error.
+    complaint: String,
+}
+
+fn judge(subject: &str, outcome: &Outcome, report: &RuntimeReport, complaint: &str) -> Check {
     let model = report.model.as_deref().unwrap_or("a model that it does not name");
     let cost = report.cost_usd.map_or(String::new(), |it| format!(", for ${it:.4} as it counts"));
     if matches!(outcome, Outcome::Done | Outcome::NoChange) {
@@ -44,11 +55,12 @@ fn judge(subject: &str, outcome: &Outcome, report: &RuntimeReport) -> Check {
     }
     let cure =
         if matches!(outcome, Outcome::Auth { .. }) { "claude auth login" } else { "coord doctor --probe" };
-    Check::fail(subject, format!("the turn failed: {outcome}"), cure)
+    let complaint = if complaint.is_empty() { String::new() } else { format!("; {}", redact(complaint)) };
+    Check::fail(subject, format!("the turn failed: {outcome}{complaint}"), cure)
 }
 
 /// Runs the worker to its end in a directory of its own, with nothing in it.
-async fn turn(worker: &Worker) -> std::io::Result<(ExitStatus, StreamFacts, RuntimeReport)> {
+async fn turn(worker: &Worker) -> std::io::Result<Answer> {
     let place = tempfile::tempdir()?;
     let launch = &worker.launch;
     let mut child = Command::new(&launch.argv[0])
@@ -59,7 +71,7 @@ async fn turn(worker: &Worker) -> std::io::Result<(ExitStatus, StreamFacts, Runt
         .current_dir(place.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -73,5 +85,7 @@ async fn turn(worker: &Worker) -> std::io::Result<(ExitStatus, StreamFacts, Runt
         reader.line(OutputStream::Stdout, line, &mut events);
     }
     let (stream, report) = reader.finish();
-    Ok((output.status, stream, report))
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let complaint = errors.trim().lines().last().unwrap_or_default().chars().take(300).collect();
+    Ok(Answer { status: output.status, stream, report, complaint })
 }

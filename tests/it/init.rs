@@ -1,0 +1,143 @@
+//! `coord init`: what it finds, what it asks for, what it leaves alone.
+
+use coord_testkit::world::World;
+
+fn world() -> World {
+    World::new(env!("CARGO_BIN_EXE_coord"))
+}
+
+fn written(world: &World) -> String {
+    fs_err::read_to_string(world.dir().join("coordinator.yml")).unwrap()
+}
+
+/// A repository without an origin.
+fn lone(world: &World, name: &str) -> camino::Utf8PathBuf {
+    let path = world.home().join("src").join(name);
+    let git = |arguments: &[&str]| {
+        let mut command = world.command("git");
+        command.args(arguments).current_dir(&path);
+        coord_testkit::world::Running::start(command).wait().success();
+    };
+    fs_err::create_dir_all(&path).unwrap();
+    git(&["init", "--quiet"]);
+    git(&["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    path
+}
+
+#[test]
+fn the_repos_under_src_are_taken_in_and_only_read() {
+    let world = world();
+    let (api, web) = (world.repo("api"), world.repo_on("web", "develop"));
+    let before = [api.fingerprint(), web.fingerprint()];
+    let document = world.coord(["init", "--yes", "--machine", "box", "--json"]).success().json();
+    assert_eq!(document["data"]["config"]["repos"], serde_json::json!(["api", "web"]));
+    api.fingerprint().assert_same_as(&before[0]);
+    web.fingerprint().assert_same_as(&before[1]);
+    let shown = world.coord(["config", "--json"]).success().json()["data"]["config"].clone();
+    assert_eq!(shown["repos"][1]["default_branch"], "develop");
+    assert_eq!(shown["repos"][0]["test_command"], "./test.sh");
+    assert_eq!(shown["repos"][0]["gates"], serde_json::json!(["tests"]));
+    assert_eq!(shown["machines"][0]["name"], "box");
+    assert_eq!(shown["machines"][0]["repo_paths"]["web"], web.clone.as_str());
+    assert_eq!(shown["here"], "box");
+}
+
+#[test]
+fn nothing_is_asked_of_nobody_and_no_file_is_replaced_unasked() {
+    let world = world();
+    drop(world.repo("api"));
+    let refused = world.coord(["init"]).exits(2);
+    assert!(refused.stderr.contains("coord init --yes"), "{}", refused.stderr);
+    world.coord(["init", "--yes", "--machine", "first"]).success();
+    let first = written(&world);
+    world.coord(["init", "--yes", "--machine", "second"]).exits(5);
+    assert_eq!(written(&world), first);
+    world.coord(["init", "--yes", "--machine", "second", "--force"]).success();
+    assert!(written(&world).contains("second"));
+    let kept = fs_err::read_to_string(world.dir().join("coordinator.yml.before-coord")).unwrap();
+    assert_eq!(kept, first);
+}
+
+#[test]
+fn what_cannot_be_worked_on_is_refused_and_the_printed_cures_lead_out() {
+    let world = world();
+    let path = world.home().join("src/new");
+    fs_err::create_dir_all(&path).unwrap();
+    // Not a repository, then one without a commit, then one without an origin.
+    for _ in 0..3 {
+        let refused = world.coord(["init", "--yes", "--repo", path.as_str(), "--json"]).exits(2).json();
+        assert_eq!(refused["error"]["kind"], "repo-unusable");
+        let hint = refused["error"]["hints"][0].as_str().unwrap();
+        let cure = hint.split('`').nth(1).unwrap();
+        let mut shell = world.command("sh");
+        shell.args(["-c", &cure.replace("coord ", concat!(env!("CARGO_BIN_EXE_coord"), " "))]);
+        coord_testkit::world::Running::start(shell).wait().success();
+    }
+    assert!(written(&world).contains("name: new"));
+}
+
+#[test]
+fn a_repo_without_origin_gets_one_only_when_asked_to() {
+    let world = world();
+    let path = lone(&world, "solo");
+    world.coord(["init", "--yes"]).exits(2);
+    assert!(!fs_err::read_to_string(path.join(".git/config")).unwrap().contains("remote"));
+    world.coord(["init", "--yes", "--create-origin", "--no-tests"]).success();
+    let bare = world.coord_home().join("origins/solo.git");
+    let text = written(&world);
+    assert!(text.contains(&format!("origin: {bare}")), "{text}");
+    assert!(text.contains("gates: []"), "{text}");
+    let mut head = world.command("git");
+    head.args(["rev-parse", "--verify", "refs/heads/main"]).current_dir(&bare);
+    coord_testkit::world::Running::start(head).wait().success();
+}
+
+#[test]
+fn the_file_stays_out_of_git_and_ignored_settings_are_pointed_out() {
+    let world = world();
+    let repo = world.repo("api");
+    repo.commit("ignore", &[(".gitignore", ".env\n")]);
+    fs_err::write(repo.clone.join(".env"), "KEY=1\n").unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_coord"));
+    command.args(["init", "--yes"]).current_dir(&repo.clone);
+    let finished = coord_testkit::world::Running::start(command).wait().success();
+    assert!(finished.stdout.contains(".worktreeinclude"), "{}", finished.stdout);
+    assert!(repo.clone.join("coordinator.yml").is_file());
+    assert_eq!(repo.git(&repo.clone, ["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_predecessors_file_is_converted_kept_and_nothing_is_dropped_in_silence() {
+    let world = world();
+    let repo = world.repo("api");
+    let old = format!(
+        "repos:\n- name: api\n  github: team/api\n  test_command: ./test.sh\n  housekeeping: [make]\n- name: lib\n  github: team/lib\n  depends_on: [api]\n\
+         machines:\n- name: box\n  host: 127.0.0.1\n  repos: [api, lib]\n  repo_paths: {{api: {}}}\n\
+         concurrency: {{max_workers: 4, stagger_seconds: 30}}\nreviews: {{enabled: true}}\n",
+        repo.clone
+    );
+    world.config(&old);
+    let (before, refused) = (repo.fingerprint(), world.coord(["config"]).exits(2));
+    assert!(refused.stderr.contains("coord init --yes"), "{}", refused.stderr);
+    let document = world.coord(["init", "--yes", "--json"]).success().json();
+    let dropped: Vec<_> =
+        document["data"]["config"]["dropped"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        dropped,
+        [
+            "concurrency.stagger_seconds",
+            "repos.api.github",
+            "repos.api.housekeeping",
+            "repos.lib.github",
+            "reviews"
+        ]
+    );
+    let kept = fs_err::read_to_string(world.dir().join("coordinator.yml.before-coord")).unwrap();
+    assert_eq!(kept, old);
+    let shown = world.coord(["config", "--json"]).success().json()["data"]["config"].clone();
+    assert_eq!(shown["repos"][0]["origin"], repo.url(), "the clone says it");
+    assert_eq!(shown["repos"][1]["origin"], "https://github.com/team/lib.git");
+    assert_eq!(shown["repos"][1]["depends_on"], serde_json::json!(["api"]));
+    assert_eq!(shown["machines"][0]["slots"], 4);
+    repo.fingerprint().assert_same_as(&before);
+}
