@@ -11,8 +11,7 @@ fn a_task_becomes_a_merged_change() {
     let number = fleet.task(
         "Add a word about the sea",
         [
-            say("STATUS: looking around"),
-            write("words/sea.txt", "tide\n"),
+            say("STATUS: looking around").then(write("words/sea.txt", "tide\n")),
             bash("git add -A && git commit -qm 'Add the tide'"),
             say("done"),
         ],

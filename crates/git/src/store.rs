@@ -7,8 +7,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::name::RepoName;
@@ -17,6 +16,7 @@ use git2::Repository;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::merge::Identity;
 use crate::program::{Git, ProgramError};
 use crate::remote::Flight;
 
@@ -63,8 +63,8 @@ pub struct Store {
     pub(crate) path: Utf8PathBuf,
     pub(crate) lock: Utf8PathBuf,
     pub(crate) flight: Arc<Flight>,
-    /// Whether git was seen to have an identity of its own here.
-    pub(crate) identity: Arc<AtomicBool>,
+    /// Whose commits are made here, once git has said so.
+    pub(crate) identity: Arc<OnceLock<Identity>>,
 }
 
 /// The store's lock, held until dropped.

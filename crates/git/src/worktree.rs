@@ -9,7 +9,6 @@
 //! [`crate::removal`].
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::id::RunId;
@@ -19,6 +18,7 @@ use git2::Repository;
 
 use crate::history::{HistoryError, find, oid, sha};
 use crate::keep::{branch_of, run_of};
+use crate::merge::Identity;
 use crate::program::ProgramError;
 use crate::refs::{RefError, target};
 use crate::rescue::RescueError;
@@ -340,27 +340,23 @@ impl Store {
             remove_if_there(&worktree.admin.join(name)).map_err(files)?;
         }
         let checkout = |source| WorktreeError::Checkout { path: path.clone(), source };
-        let identity = if self.has_identity().map_err(checkout)? { "" } else { NO_IDENTITY };
+        // A worker sees less of the environment than we do, and with it perhaps not what names the user.
+        let Identity { name, email } = self.committer().map_err(checkout)?;
         let config = format!(
             "[coord]\n\trun = {}\n[remote \"origin\"]\n\tpushurl = {NO_PUSH}\n[credential]\n\thelper =\n\
-             [pull]\n\trebase = true\n{identity}",
-            worktree.run
+             [pull]\n\trebase = true\n[user]\n\tname = {}\n\temail = {}\n",
+            worktree.run,
+            quoted(&name),
+            quoted(&email),
         );
         fs::write(worktree.admin.join("config.worktree"), config).map_err(files)
     }
-
-    /// Whether git knows whose commits are made here. Only a yes is remembered, so that an identity that is
-    /// configured later counts from the next run on.
-    fn has_identity(&self) -> Result<bool, ProgramError> {
-        if !self.identity.load(Ordering::Relaxed) {
-            let known = self.git.at(&self.path).args(["var", "GIT_AUTHOR_IDENT"]).output()?.status.success();
-            self.identity.store(known, Ordering::Relaxed);
-        }
-        Ok(self.identity.load(Ordering::Relaxed))
-    }
 }
 
-const NO_IDENTITY: &str = "[user]\n\tname = coord worker\n\temail = coord@localhost\n";
+/// A value as it is written in a configuration file of git.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
 
 fn remove_if_there(path: &Utf8Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
