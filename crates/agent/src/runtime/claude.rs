@@ -10,18 +10,17 @@
 //! - Lines of a sub-agent carry `parent_tool_use_id`; what it writes are not the worker's own words.
 //! - New types and fields appear with every version. Whatever is not understood is kept raw.
 
-use std::borrow::Cow;
-
 use coord_core::outcome::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::run::RuntimeReport;
 use coord_proto::event::EventKind;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
 use super::{Launch, Shape, shorten, words};
 use crate::order::Order;
+
+mod line;
 
 /// Tools that need no question unless configured otherwise.
 const ALLOWED_TOOLS: [&str; 6] = ["Read", "Edit", "Write", "Bash", "Glob", "Grep"];
@@ -72,141 +71,6 @@ pub(super) fn launch(order: &Order) -> Launch {
         environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     Launch { argv, stdin: order.spec.prompt.clone(), environment }
-}
-
-/// A field that is absent, or not what it was when this was written, is no reason to drop its line.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let raw = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).ok())
-}
-
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    parent_tool_use_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    model: Option<String>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(default, deserialize_with = "lenient")]
-    text: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    name: Option<String>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "lenient")]
-    tool_use_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    is_error: Option<bool>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct SystemLine {
-    #[serde(default, deserialize_with = "lenient")]
-    subtype: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    session_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    model: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    attempt: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    retry_delay_ms: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    error_status: Option<u16>,
-    #[serde(default, deserialize_with = "lenient")]
-    error: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    tool_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    tool_use_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct LimitLine<'a> {
-    #[serde(borrow)]
-    rate_limit_info: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Limit {
-    status: String,
-    #[serde(rename = "resetsAt", default, deserialize_with = "lenient")]
-    resets_at: Option<i64>,
-    #[serde(rename = "rateLimitType", default, deserialize_with = "lenient")]
-    window: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ResultLine {
-    #[serde(default, deserialize_with = "lenient")]
-    is_error: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    api_error_status: Option<u16>,
-    #[serde(default, deserialize_with = "lenient")]
-    subtype: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    terminal_reason: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    stop_reason: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    result: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    errors: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "lenient")]
-    num_turns: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    total_cost_usd: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    permission_denials: Option<Vec<Denied>>,
-}
-
-#[derive(Deserialize)]
-struct Denied {
-    tool_name: String,
-    tool_use_id: String,
-    tool_input: Option<Box<RawValue>>,
-}
-
-/// The part of a tool's input that tells what it is applied to.
-#[derive(Deserialize)]
-struct Input {
-    #[serde(default, deserialize_with = "lenient")]
-    file_path: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    command: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    pattern: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    path: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    url: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    query: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    description: Option<String>,
 }
 
 /// What the stream has said so far.

@@ -95,10 +95,11 @@ impl Listening {
                         let (read, write) = client.into_split();
                         let (announced, stop) = (announced.clone(), stop.clone());
                         clients.spawn(async move {
-                            // Either half may end the conversation: the client is gone.
+                            // Who only wanted to say something may be gone before it is answered, and is
+                            // heard all the same. The end of what it says is the end of the conversation.
                             tokio::select! {
-                                () = tell(write, announced) => {}
                                 () = obey(read, stop) => {}
+                                () = tell(write, announced) => {}
                             }
                         });
                     }
@@ -111,12 +112,13 @@ impl Listening {
     }
 }
 
+/// Goes on for as long as the client may have something to say.
 async fn tell(mut client: OwnedWriteHalf, mut announced: watch::Receiver<Announcement>) {
     loop {
         let line = serde_json::to_string(&*announced.borrow_and_update());
         let line = line.expect("an announcement is made of strings and numbers") + "\n";
         if client.write_all(line.as_bytes()).await.is_err() || announced.changed().await.is_err() {
-            return;
+            return std::future::pending().await;
         }
     }
 }

@@ -166,7 +166,7 @@ impl Supervision {
             Err(error) => return Ok(Err(Unstarted::Failed(format!("cannot start `{}`: {error}", argv[0])))),
         };
         if is_worker {
-            self.started(&child, argv);
+            self.started(&child, &argv);
         }
         let ran = self.follow(&mut child, takes_interrupt, reader).await;
         // Whatever went wrong, nothing of the run stays.
@@ -183,7 +183,7 @@ impl Supervision {
         Ok(Ok(ran))
     }
 
-    fn started(&mut self, child: &Child, argv: Vec<String>) {
+    fn started(&mut self, child: &Child, argv: &[String]) {
         let pid = child.pid.as_raw_nonzero().get().unsigned_abs();
         let since = now();
         let secrets = self.log.secrets();

@@ -1,0 +1,143 @@
+//! The lines of Claude Code's stream, as far as anything is made of them. Everything that is large is
+//! borrowed, and looked at only when it is wanted.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A field that is absent, or not what it was when this was written, is no reason to drop its line.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Line<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) parent_tool_use_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) model: Option<String>,
+    #[serde(borrow)]
+    pub(super) content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Block<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Cow<'a, str>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) text: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+    #[serde(borrow)]
+    pub(super) input: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) tool_use_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) is_error: Option<bool>,
+    #[serde(borrow)]
+    pub(super) content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SystemLine {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) session_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) model: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) attempt: Option<u32>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) retry_delay_ms: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) error: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) tool_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) tool_use_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) message: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LimitLine<'a> {
+    #[serde(borrow)]
+    pub(super) rate_limit_info: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Limit {
+    pub(super) status: String,
+    #[serde(rename = "resetsAt", default, deserialize_with = "lenient")]
+    pub(super) resets_at: Option<i64>,
+    #[serde(rename = "rateLimitType", default, deserialize_with = "lenient")]
+    pub(super) window: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ResultLine {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) is_error: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) api_error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) terminal_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) stop_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) result: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) errors: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) num_turns: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) total_cost_usd: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) permission_denials: Option<Vec<Denied>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Denied {
+    pub(super) tool_name: String,
+    pub(super) tool_use_id: String,
+    pub(super) tool_input: Option<Box<RawValue>>,
+}
+
+/// The part of a tool's input that tells what it is applied to.
+#[derive(Deserialize)]
+pub(super) struct Input {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) file_path: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) command: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) pattern: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) path: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) query: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) description: Option<String>,
+}
