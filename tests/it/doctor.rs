@@ -13,7 +13,7 @@ fn world() -> World {
 /// The check of that subject.
 fn check(world: &World, subject: &str) -> Value {
     let document = world.coord(["doctor", "--json"]).json();
-    let checks = document["data"]["checks"].as_array().unwrap().clone();
+    let checks = document["data"]["checks"].as_array().expect("a list of checks").clone();
     checks
         .into_iter()
         .find(|it| it["subject"] == subject)
@@ -23,14 +23,15 @@ fn check(world: &World, subject: &str) -> Value {
 fn assert_check(world: &World, subject: &str, status: &str, seen: &str) -> Value {
     let check = check(world, subject);
     assert_eq!(check["status"], status, "{check}");
-    assert!(check["seen"].as_str().unwrap().contains(seen), "{check}");
+    assert!(check["seen"].as_str().expect("a text").contains(seen), "{check}");
     assert_eq!(check["cure"].is_string(), status != "ok", "{check}");
     check
 }
 
 /// A configuration that works but for what a test breaks, with an agent server's port that nobody has.
 fn config(repo: &str) -> String {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free =
+        TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
     format!("repos:\n- {{{repo}}}\nmachines:\n- {{name: box, port: {free}}}\nruntime: script\n")
 }
 

@@ -7,7 +7,7 @@ fn world() -> World {
 }
 
 fn written(world: &World) -> String {
-    fs_err::read_to_string(world.dir().join("coordinator.yml")).unwrap()
+    fs_err::read_to_string(world.dir().join("coordinator.yml")).expect("it was written")
 }
 
 /// A repository without an origin.
@@ -18,7 +18,7 @@ fn lone(world: &World, name: &str) -> camino::Utf8PathBuf {
         command.args(arguments).current_dir(&path);
         coord_testkit::world::Running::start(command).wait().success();
     };
-    fs_err::create_dir_all(&path).unwrap();
+    fs_err::create_dir_all(&path).expect("a free place");
     git(&["init", "--quiet"]);
     git(&["commit", "--quiet", "--allow-empty", "-m", "first"]);
     path

@@ -70,9 +70,12 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(path: &Utf8Path, cx: &Context) -> Result<Self, ConfigError> {
-        let text = fs_err::read_to_string(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
-            _ => ConfigError::Read { source },
+        let text = fs_err::read_to_string(path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                ConfigError::Missing { path: path.to_owned() }
+            } else {
+                ConfigError::Read { source }
+            }
         })?;
         Self::parse(&text, path, cx)
     }

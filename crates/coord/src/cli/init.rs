@@ -29,6 +29,7 @@ use crate::ui::{Next, Ui};
 /// Asks about everything it proposes; --yes takes the proposals, and each question has a flag. A
 /// predecessor's coordinator.yml is converted, and kept as coordinator.yml.before-coord.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Ask nothing: take every proposal
     #[arg(long, short)]
@@ -240,7 +241,7 @@ impl Session<'_> {
         let bare = self.cx.home.join("origins").join(format!("{}.git", seen.name));
         let question =
             format!("{} has no origin. Make a bare one at {bare}, and add it as a remote?", seen.path);
-        if !self.args.create_origin && !(self.asker.asks && self.asker.yes(&question, false)?) {
+        if !(self.args.create_origin || self.asker.yes(&question, false)?) {
             let message = format!("the repo at {} has no origin to fetch from and push to", seen.path);
             let again = self.again();
             return Err(CliError::new(ErrorKind::RepoUnusable, message)

@@ -24,7 +24,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It has a key that means nothing.
-    #[error("{}: unknown key `{key}` at line {line}{}", place(path, within), suggestion(nearest.as_deref()))]
+    #[error("{}: unknown key `{key}` at line {line}{}", place(path, within), suggestion(key, known))]
     UnknownKey {
         /// The file.
         path: Utf8PathBuf,
@@ -34,8 +34,6 @@ pub enum ConfigError {
         key: String,
         /// Its line.
         line: usize,
-        /// The known key that looks most like it.
-        nearest: Option<String>,
         /// Every key that is known there.
         known: Vec<String>,
     },
@@ -87,15 +85,7 @@ impl ConfigError {
             let key = quoted.next().unwrap_or_default();
             let known: Vec<String> = quoted.collect();
             let within = before.trim_end_matches(": ").to_owned();
-            let nearest = nearest(&key, known.iter().map(String::as_str)).map(str::to_owned);
-            return Self::UnknownKey {
-                path: path.to_owned(),
-                within,
-                key,
-                line: line.unwrap_or(1),
-                nearest,
-                known,
-            };
+            return Self::UnknownKey { path: path.to_owned(), within, key, line: line.unwrap_or(1), known };
         }
         Self::Malformed { path: path.to_owned(), what: said, line }
     }
@@ -144,8 +134,9 @@ fn place(path: &Utf8Path, within: &str) -> String {
     if within.is_empty() { path.to_string() } else { format!("{path}: {within}") }
 }
 
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or(String::new(), |it| format!("; did you mean `{it}`?"))
+fn suggestion(key: &str, known: &[String]) -> String {
+    nearest(key, known.iter().map(String::as_str))
+        .map_or(String::new(), |it| format!("; did you mean `{it}`?"))
 }
 
 fn at_line(line: Option<usize>) -> String {

@@ -37,7 +37,7 @@ pub(super) struct Commands {
 /// The clones that are here, right below, or under `~/src`.
 pub(super) fn clones(cx: &Context) -> Vec<Utf8PathBuf> {
     let around = cx.cwd.ancestors().find(|it| is_clone(it)).map(Utf8Path::to_owned);
-    let below = around.is_none().then(|| children(&cx.cwd)).unwrap_or_default();
+    let below = if around.is_none() { children(&cx.cwd) } else { Vec::new() };
     let sources = cx.user_home.as_ref().map(|it| children(&it.join("src"))).unwrap_or_default();
     let mut seen = BTreeSet::new();
     let all = around.into_iter().chain(below).chain(sources).filter(|it| is_clone(it));
