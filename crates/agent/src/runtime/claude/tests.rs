@@ -184,7 +184,7 @@ fn an_object_between_white_space_is_understood_but_kept_as_bytes() {
     assert_eq!(events, [EventKind::Text { text: "hi".to_owned() }]);
 }
 
-fn order(config: crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> Order {
+fn order(config: &crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> Order {
     let sha = "0".repeat(40);
     let order = serde_json::json!({
         "spec": {
@@ -203,7 +203,7 @@ fn order(config: crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> O
 
 #[test]
 fn the_command_line_has_every_rule_and_never_the_prompt() {
-    let launch = launch(&order(crate::order::RuntimeConfig::default(), &[]));
+    let launch = launch(&order(&crate::order::RuntimeConfig::default(), &[]));
     assert_eq!(
         launch.argv,
         [
@@ -241,7 +241,7 @@ fn only_passed_variables_of_claude_code_get_through_and_they_win_over_ours() {
         ..crate::order::RuntimeConfig::default()
     };
     let launch = launch(&order(
-        config,
+        &config,
         &[
             ("PATH", "/bin"),
             ("CLAUDECODE", "1"),
