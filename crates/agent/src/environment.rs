@@ -52,7 +52,8 @@ const PASSED: [&str; 44] = [
 ];
 
 /// What is left of `environment` for a worker that is configured to see `more` as well.
-pub(crate) fn reduce(environment: &BTreeMap<String, String>, more: &[String]) -> BTreeMap<String, String> {
+#[must_use]
+pub fn reduce(environment: &BTreeMap<String, String>, more: &[String]) -> BTreeMap<String, String> {
     let passes = |name: &str| {
         PASSED.binary_search(&name).is_ok() || name.starts_with("LC_") || more.iter().any(|it| it == name)
     };

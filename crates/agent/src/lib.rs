@@ -23,7 +23,7 @@ pub mod token;
 
 mod auth;
 mod durable;
-mod environment;
+pub mod environment;
 mod feed;
 mod fence;
 mod handler;
