@@ -3,6 +3,9 @@
 //!
 //! Each file is one subject. A test asserts on the state of the world, and reads like the story it tells.
 
+mod config;
+mod doctor;
+mod init;
 mod fleet;
 
 mod happy;
