@@ -33,7 +33,9 @@ pub(super) async fn check(worker: &Worker) -> Check {
     let Answer { status, stream, report, complaint } = answer;
     let exit =
         status.code().map_or_else(|| WorkerExit::Signal(status.signal().unwrap_or(0)), WorkerExit::Code);
-    let outcome = classify(RunKind::Work, exit, None, &stream, &GitFacts::default(), false);
+    // An empty directory holds no work, and that is known.
+    let git = GitFacts { ahead: Some(0), added: Some(0), dirty: Some(Vec::new()), ..GitFacts::default() };
+    let outcome = classify(RunKind::Work, exit, None, &stream, &git, false);
     judge(subject, &outcome, &report, &complaint)
 }
 
