@@ -275,6 +275,6 @@ fn repo_state(git: &Git, repo: &AgentRepo) -> RepoState {
         Ok(it) => {
             RepoState::Clone { path: clone.to_string(), head: it.head, branch: it.branch, dirty: it.dirty }
         }
-        Err(error) => RepoState::Broken { error: course::chain(&error) },
+        Err(error) => RepoState::Broken { error: crate::finish::chain(&error) },
     }
 }

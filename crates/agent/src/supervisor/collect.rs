@@ -10,9 +10,9 @@ use coord_git::store::Store;
 use coord_proto::run::Checkout;
 use fs_err as fs;
 
-use super::course::chain;
 use super::prepare::fetched_ref;
 use super::{Live, Supervisor, lock, view};
+use crate::finish::chain;
 use crate::order::Order;
 
 /// Where the store of a run is, as an order tells it.

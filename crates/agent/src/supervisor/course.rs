@@ -18,7 +18,7 @@ use super::means::Means;
 use super::prepare::Unready;
 use super::shims::Heard;
 use super::{Live, Supervisor, view};
-use crate::finish::{self, Abandoned};
+use crate::finish::{self, Abandoned, chain};
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
 use crate::order::Announcement;
@@ -185,16 +185,4 @@ impl Supervisor {
             tracing::error!(%run, "cannot write the feed: {error}");
         }
     }
-}
-
-/// An error and its causes, as one sentence.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -15,9 +15,9 @@ use coord_git::worktree::{Added, Worktree};
 use coord_proto::run::{Checkout, RunSpec};
 use tokio::sync::watch;
 
-use super::course::chain;
 use super::means::Means;
 use super::{Live, Supervisor, lock};
+use crate::finish::chain;
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
 use crate::order::{Announcement, Order};
