@@ -4,7 +4,10 @@
 //! Commands are thin: arguments, one call of `coord-engine`, what is printed. Every sentence about an error of
 //! the engine is in [`say`], every line about an event in [`render`], every byte of output in [`ui`].
 
-#![expect(unreachable_pub, reason = "nothing can reach into a program: `pub` says what a module offers its siblings")]
+#![expect(
+    unreachable_pub,
+    reason = "nothing can reach into a program: `pub` says what a module offers its siblings"
+)]
 
 mod cli;
 mod config;
@@ -31,12 +34,15 @@ use crate::ui::Ui;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let environment: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let no_colour = environment.get("NO_COLOR").is_some_and(|it| !it.is_empty());
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return misunderstood(&error, &Ui::new(arguments.iter().any(|it| it == "--json"), no_colour)),
+        Err(error) => {
+            return misunderstood(&error, &Ui::new(arguments.iter().any(|it| it == "--json"), no_colour));
+        }
     };
     let ui = Ui::new(cli.json, no_colour);
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, environment, &ui)));
@@ -71,7 +77,23 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         Command::Version(args) => return cli::version::run(args, ui),
         Command::Completions(args) => return cli::completions::run(args, Cli::command(), ui),
         Command::Shim(args) => return cli::shim::run(args),
-        _ => {}
+        Command::Init(_)
+        | Command::Config(_)
+        | Command::Doctor(_)
+        | Command::Demo(_)
+        | Command::Task(_)
+        | Command::Assign(_)
+        | Command::Status(_)
+        | Command::Watch(_)
+        | Command::Wait(_)
+        | Command::Log(_)
+        | Command::Stop(_)
+        | Command::Checkout(_)
+        | Command::Test(_)
+        | Command::Pr(_)
+        | Command::Merge(_)
+        | Command::Why(_)
+        | Command::Agent(_) => {}
     }
     let serves = matches!(cli.command, Command::Agent(_));
     log_to_stderr(environment.get("COORD_LOG").map(String::as_str), serves);
@@ -128,7 +150,8 @@ fn surroundings(
 ) -> Result<Context, CliError> {
     let odd = |what: &str| CliError::new(ErrorKind::Usage, what).hint("`coord --help` shows the commands");
     let cwd = std::env::current_dir().map_err(|error| odd("the current directory is gone").because(error))?;
-    let cwd = Utf8PathBuf::from_path_buf(cwd).map_err(|_| odd("the current directory's name is not UTF-8"))?;
+    let cwd =
+        Utf8PathBuf::from_path_buf(cwd).map_err(|_| odd("the current directory's name is not UTF-8"))?;
     let program = std::env::current_exe().map_err(|error| odd("this program has no path").because(error))?;
     let program = Utf8PathBuf::from_path_buf(program).map_err(|_| odd("this program's path is not UTF-8"))?;
     let user_home = environment.get("HOME").filter(|it| !it.is_empty()).map(Utf8PathBuf::from);

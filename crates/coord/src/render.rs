@@ -20,9 +20,11 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
     let all = detail == Detail::All;
     let tag = |tone, tag: &str, text: &str| Some(format!("{} {text}", ui.paint(tone, format!("[{tag}]"))));
     match &event.event {
-        EventKind::Started { pid, argv } => {
-            tag(Tone::Faint, "started", &format!("{} as process {pid}", argv.first().map_or("", String::as_str)))
-        }
+        EventKind::Started { pid, argv } => tag(
+            Tone::Faint,
+            "started",
+            &format!("{} as process {pid}", argv.first().map_or("", String::as_str)),
+        ),
         EventKind::Note { text } => tag(Tone::Attention, "coord", text),
         EventKind::Init { session, model } if all => {
             tag(Tone::Faint, "init", &format!("model={model} session={session}"))

@@ -3,6 +3,7 @@
 //! A command in backticks is a step out, as it stands; a test runs each of them.
 
 use coord_core::readiness::Blocker;
+use coord_core::task::TaskRef;
 use coord_engine::error::Error;
 use coord_proto::client::ClientError;
 use coord_proto::problem::ProblemKind;
@@ -15,7 +16,9 @@ impl From<Error> for CliError {
         let message = error.to_string();
         let source = match error {
             Error::Agent { source, .. } => Some(anyhow::Error::from(source)),
-            Error::Board { source, .. } | Error::Git { source, .. } => Some(anyhow::Error::from_boxed(source)),
+            Error::Board { source, .. } | Error::Git { source, .. } => {
+                Some(anyhow::Error::from_boxed(source))
+            }
             Error::UnknownRepo { .. }
             | Error::UnknownMachine { .. }
             | Error::NoMachine { .. }
@@ -48,9 +51,10 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
             ErrorKind::NotFound,
             vec!["`coord task list --all` lists tasks".to_owned(), "`coord status` lists runs".to_owned()],
         ),
-        Error::AmbiguousId { candidates, .. } => {
-            (ErrorKind::Ambiguous, candidates.iter().map(|it| format!("`coord why {it}` for that one")).collect())
-        }
+        Error::AmbiguousId { candidates, .. } => (
+            ErrorKind::Ambiguous,
+            candidates.iter().map(|it| format!("`coord why {it}` for that one")).collect(),
+        ),
         Error::NoRun(task) => (
             ErrorKind::NotFound,
             one(format!("`coord assign auto {} {}` starts one", task.repo, task.number)),
@@ -58,20 +62,7 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
         Error::NoMachine { .. } => {
             (ErrorKind::Refused, one("`coord status` shows which machines are busy with what".to_owned()))
         }
-        Error::NotReady { task, blockers } => {
-            let hints = blockers.iter().map(|it| match it {
-                Blocker::Running(run) => format!("`coord watch {run}` shows what it does"),
-                Blocker::NoSlot { .. } => "`coord status` shows what takes the slots".to_owned(),
-                Blocker::NotServed { .. } => "`coord config` shows which machine works on what".to_owned(),
-                Blocker::WaitsFor(other) => format!("`coord why {other}` says where that one is"),
-                Blocker::WaitsForClosed(_) | Blocker::WaitsForMissing(_) => {
-                    format!("`coord task edit {task} --no-after` drops what it waits for")
-                }
-                Blocker::DependencyBusy { run, .. } => format!("`coord wait {run}` waits for it"),
-                Blocker::NotOpen(_) => format!("`coord why {task}` says what happened to it"),
-            });
-            (ErrorKind::Refused, hints.collect())
-        }
+        Error::NotReady { task, blockers } => (ErrorKind::Refused, blocked(task, blockers)),
         Error::NothingPublished(task) | Error::Unfinished { task, .. } => {
             (ErrorKind::Refused, one(format!("`coord why {task}` says what happened so far")))
         }
@@ -88,7 +79,9 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
                  `coord config` shows which file that is"
             )),
         ),
-        Error::TestUnderWay { run, .. } => (ErrorKind::Refused, one(format!("`coord wait {run}` waits for it"))),
+        Error::TestUnderWay { run, .. } => {
+            (ErrorKind::Refused, one(format!("`coord wait {run}` waits for it")))
+        }
         Error::Held { task, .. } => (ErrorKind::Refused, one(format!("`coord why {task}` explains it"))),
         Error::RepoUnusable { .. } => {
             (ErrorKind::RepoUnusable, one("`coord doctor` looks at every repo and names the cure".to_owned()))
@@ -96,10 +89,9 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
         Error::TaskRefused(_) => {
             (ErrorKind::Refused, one("`coord task list --all` lists tasks and their states".to_owned()))
         }
-        Error::Token { .. } => (
-            ErrorKind::Unauthorised,
-            one("`coord doctor` says where each token is looked for".to_owned()),
-        ),
+        Error::Token { .. } => {
+            (ErrorKind::Unauthorised, one("`coord doctor` says where each token is looked for".to_owned()))
+        }
         Error::Agent { machine, source } => agent(machine.as_str(), source),
         Error::TimedOut { .. } => {
             (ErrorKind::TimedOut, one("it goes on; `coord status` shows where it is".to_owned()))
@@ -108,6 +100,21 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
             (ErrorKind::Failed, one("`coord doctor` looks for what is wrong".to_owned()))
         }
     }
+}
+
+fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
+    let hints = blockers.iter().map(|it| match it {
+        Blocker::Running(run) => format!("`coord watch {run}` shows what it does"),
+        Blocker::NoSlot { .. } => "`coord status` shows what takes the slots".to_owned(),
+        Blocker::NotServed { .. } => "`coord config` shows which machine works on what".to_owned(),
+        Blocker::WaitsFor(other) => format!("`coord why {other}` says where that one is"),
+        Blocker::WaitsForClosed(_) | Blocker::WaitsForMissing(_) => {
+            format!("`coord task edit {task} --no-after` drops what it waits for")
+        }
+        Blocker::DependencyBusy { run, .. } => format!("`coord wait {run}` waits for it"),
+        Blocker::NotOpen(_) => format!("`coord why {task}` says what happened to it"),
+    });
+    hints.collect()
 }
 
 fn agent(machine: &str, source: &ClientError) -> (ErrorKind, Vec<String>) {

@@ -3,7 +3,8 @@
 //! A single machine needs nothing but the binary: a command that needs the agent server of this machine starts
 //! it in the background, and says so.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -17,7 +18,7 @@ use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ui::Ui;
 
-/// How long a new agent server may take until it answers.
+/// How long a new agent server may take until it answers, and one that was told to end until it has.
 const START: Duration = Duration::from_secs(10);
 
 /// An engine, with the configuration it came from.
@@ -27,6 +28,8 @@ pub struct Session {
     config: Config,
     program: Utf8PathBuf,
     home: Utf8PathBuf,
+    /// The agent server that was started here, if one was.
+    started: Mutex<Option<Child>>,
 }
 
 impl Session {
@@ -48,7 +51,13 @@ impl Session {
             coord_agent::token::load_or_make(&home.token()).map_err(|error| cannot(error.into()))?;
         }
         let engine = Engine::open(config.settings(cx), &cx.environment).await?;
-        Ok(Self { engine, config, program: cx.program.clone(), home: cx.home.clone() })
+        Ok(Self {
+            engine,
+            config,
+            program: cx.program.clone(),
+            home: cx.home.clone(),
+            started: Mutex::default(),
+        })
     }
 
     /// Makes sure that the agent server of `machine` answers, starting it if it is this machine's.
@@ -65,8 +74,9 @@ impl Session {
                     client.url(),
                     health.machine
                 );
-                return Err(CliError::new(ErrorKind::Unreachable, message)
-                    .hint("give each machine its own `port` in the configuration; `coord config` shows them"));
+                return Err(CliError::new(ErrorKind::Unreachable, message).hint(
+                    "give each machine its own `port` in the configuration; `coord config` shows them",
+                ));
             }
             Err(error) => error,
         };
@@ -80,6 +90,29 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the agent server that [`Session::reach`] started, if it did, and waits until it has gone.
+    ///
+    /// # Errors
+    /// When it cannot be told, or does not go.
+    pub async fn stop_agent(&self) -> Result<(), CliError> {
+        let Some(mut child) = self.started.lock().ok().and_then(|mut it| it.take()) else { return Ok(()) };
+        let failed = |error: std::io::Error| {
+            CliError::new(ErrorKind::Failed, "cannot stop the agent server").because(error)
+        };
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let told = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            told.map_err(|error| failed(error.into()))?;
+        }
+        let gone = tokio::task::spawn_blocking(move || child.wait());
+        match tokio::time::timeout(START, gone).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(failed(error)),
+            Ok(Err(error)) => Err(failed(error.into())),
+            Err(_) => Err(failed(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+
     async fn start_agent(&self, machine: &MachineName) -> Result<(), CliError> {
         let log = Home::new(self.home.clone()).agent().join("agent.log");
         let failed = |what: &str| CliError::new(ErrorKind::Unreachable, format!("{what}; its log is {log}"));
@@ -88,7 +121,8 @@ impl Session {
             fs_err::OpenOptions::new().create(true).append(true).open(&log)
         };
         let out = open().map_err(|error| failed("cannot open the agent server's log").because(error))?;
-        let err = out.try_clone().map_err(|error| failed("cannot open the agent server's log").because(error))?;
+        let err =
+            out.try_clone().map_err(|error| failed("cannot open the agent server's log").because(error))?;
         let mut child = Command::new(&self.program)
             .args(["agent", "--background", "--machine", machine.as_str(), "--config"])
             .arg(&self.config.path)
@@ -102,7 +136,12 @@ impl Session {
         let deadline = tokio::time::Instant::now() + START;
         loop {
             match client.health().await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    if let Ok(mut started) = self.started.lock() {
+                        *started = Some(child);
+                    }
+                    return Ok(());
+                }
                 Err(ClientError::Unreachable { .. }) if tokio::time::Instant::now() < deadline => {}
                 Err(error) => {
                     return Err(failed("the agent server does not answer").because(error));

@@ -1,7 +1,9 @@
 //! The only voice of the program: data to standard output, talk to standard error, colour only where somebody
 //! can see it, one document with `--json`, and silence when the reader has gone away.
 
-use std::io::{IsTerminal as _, Write};
+pub mod live;
+
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -112,7 +114,11 @@ impl Ui {
         }
         self.data(human)?;
         for next in next {
-            self.talk(&format!("{} {}", self.paint(Tone::Strong, &next.command), self.paint(Tone::Faint, format!("# {}", next.why))));
+            self.talk(&format!(
+                "{} {}",
+                self.paint(Tone::Strong, &next.command),
+                self.paint(Tone::Faint, format!("# {}", next.why))
+            ));
         }
         Ok(())
     }
@@ -122,8 +128,9 @@ impl Ui {
     /// # Errors
     /// When standard output cannot be written to.
     pub fn document<T: Serialize>(&self, document: &T) -> Result<(), CliError> {
-        let line = serde_json::to_string(document)
-            .map_err(|error| CliError::new(ErrorKind::Bug, "cannot write a document as JSON").because(error))?;
+        let line = serde_json::to_string(document).map_err(|error| {
+            CliError::new(ErrorKind::Bug, "cannot write a document as JSON").because(error)
+        })?;
         self.data(&line)
     }
 
@@ -145,9 +152,9 @@ impl Ui {
     /// When standard output cannot be written to.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut out = std::io::stdout().lock();
-        out.write_all(bytes)
-            .and_then(|()| out.flush())
-            .map_err(|error| CliError::new(ErrorKind::Failed, "cannot write to standard output").because(error))
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+            CliError::new(ErrorKind::Failed, "cannot write to standard output").because(error)
+        })
     }
 
     /// Talk: progress and remarks, for people only. Losing it loses nothing.

@@ -117,7 +117,7 @@ fn fenced(what: &str, body: &str) -> String {
 }
 
 fn marker(what: &str, nonce: u32) -> String {
-    format!("{what}-text-{nonce}")
+    format!("{what}-text {nonce}")
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_can_close_its_fence(body in "(task-text-[0-9]|>>>|<<<|\n|x){0,40}") {
+        fn no_text_can_close_its_fence(body in "(task-text [0-9]|>>>|<<<|\n|x){0,40}") {
             let text = fenced("task", &body);
             let (open, rest) = text.split_once('\n').unwrap();
             let marker = open.strip_prefix("<<<").unwrap();

@@ -18,6 +18,7 @@
 //! | [`worktree`], [`removal`] | a run's worktree, from making to the one place that removes it | plain files; checkout and status by the program |
 //! | [`rescue`], [`stash`] | work that would otherwise be lost | both: files by the program, stash and commit by libgit2 |
 //! | [`bootstrap`] | making a worktree ready to work in | the program |
+//! | [`checkout`] | a change in a directory of a person's own | the program |
 //! | [`clone`] | looking at a person's own clone | both, reading only |
 //! | [`adopt`] | what is done once, with a person's consent, when their repo comes under coordination | both |
 //!

@@ -68,7 +68,8 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     }
     let (path, again) = (config.path, cx.clone());
     let load = move || {
-        let config = Config::load(&path, &again).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        let config =
+            Config::load(&path, &again).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
         config.agent(&machine).ok_or_else(|| format!("machine `{machine}` is gone from {path}"))
     };
     let options = Options {
@@ -109,7 +110,8 @@ fn which(asked: Option<&MachineName>, config: &Config, cx: &Context) -> Result<M
 
 fn until_told() -> Result<impl Future<Output = ()>, CliError> {
     let listen = |kind| {
-        signal(kind).map_err(|error| CliError::new(ErrorKind::Failed, "cannot listen for signals").because(error))
+        signal(kind)
+            .map_err(|error| CliError::new(ErrorKind::Failed, "cannot listen for signals").because(error))
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     Ok(async move {

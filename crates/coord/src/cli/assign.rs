@@ -148,19 +148,14 @@ fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
         prompt: plan.prompt.clone(),
         blockers: plan.blockers.iter().map(ToString::to_string).collect(),
     };
-    let mut text = format!(
-        "{} {} → {} ({}{}), branch {}, attempt {}\n",
-        view.task,
-        view.title,
-        view.machine,
-        view.runtime,
-        view.model.as_ref().map_or(String::new(), |it| format!(", model {it}")),
-        view.branch,
-        view.attempt
+    let model = view.model.as_ref().map_or(String::new(), |it| format!(", model {it}"));
+    let head = format!(
+        "{} {} → {} ({}{model}), branch {}, attempt {}",
+        view.task, view.title, view.machine, view.runtime, view.branch, view.attempt
     );
-    for blocker in &view.blockers {
-        text.push_str(&format!("{} {blocker}\n", ui.paint(Tone::Bad, "blocked:")));
-    }
-    text.push_str(&format!("\n{}", view.prompt));
+    let blockers = view.blockers.iter().map(|it| format!("{} {it}", ui.paint(Tone::Bad, "blocked:")));
+    let mut lines: Vec<_> = std::iter::once(head).chain(blockers).collect();
+    lines.push(format!("\n{}", view.prompt));
+    let text = lines.join("\n");
     ui.finish(&DryRun { assignment: view }, &text, &[])
 }

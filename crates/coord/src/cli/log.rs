@@ -49,7 +49,8 @@ async fn whole(engine: &Engine, id: RunId, raw: bool, ui: &Ui) -> Result<(), Cli
     let whole_lines = log.split_inclusive(|it| *it == b'\n').filter(|it| it.ends_with(b"\n"));
     for text in whole_lines {
         let event: Event = serde_json::from_slice(text).map_err(|error| {
-            CliError::new(ErrorKind::Bug, format!("the log of run {id} has a line that is no event")).because(error)
+            CliError::new(ErrorKind::Bug, format!("the log of run {id} has a line that is no event"))
+                .because(error)
         })?;
         print(&event, raw, ui)?;
     }

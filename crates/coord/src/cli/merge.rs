@@ -45,7 +45,8 @@ struct Method(MergeMethod);
 
 impl ValueEnum for Method {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Method; 3] = [Method(MergeMethod::ALL[0]), Method(MergeMethod::ALL[1]), Method(MergeMethod::ALL[2])];
+        const ALL: [Method; 3] =
+            [Method(MergeMethod::ALL[0]), Method(MergeMethod::ALL[1]), Method(MergeMethod::ALL[2])];
         &ALL
     }
 
@@ -133,7 +134,9 @@ fn sentence(step: &Step, ui: &Ui) -> String {
         }
         Fate::WouldMerge => format!("{} {task} (#{number})", ui.paint(Tone::Good, "would merge")),
         Fate::WouldTest(why) => format!("would test {task} (#{number}) first: {}", why.join("; ")),
-        Fate::Parked(why) => format!("{} {task} (#{number}): {}", ui.paint(Tone::Bad, "left alone"), why.join("; ")),
+        Fate::Parked(why) => {
+            format!("{} {task} (#{number}): {}", ui.paint(Tone::Bad, "left alone"), why.join("; "))
+        }
     }
 }
 

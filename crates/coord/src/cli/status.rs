@@ -27,37 +27,32 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 }
 
 fn text(view: &StatusView, ui: &Ui) -> String {
-    let mut text = String::new();
-    section(&mut text, ui, "machines", view.machines.iter().map(|it| machine_line(it, ui)));
-    section(&mut text, ui, "runs", view.runs.iter().flat_map(|it| run_lines(it, ui)));
     let changes = view.changes.iter().filter(|it| it.pull_request.is_none()).map(|it| {
         let head = it.head.as_deref().map_or("nothing published", |it| &it[..10]);
         format!("{:<14} {head:<18} {}", it.task, it.title)
     });
-    section(&mut text, ui, "changes without a pull request", changes);
     let queue = view.queue.iter().flat_map(|it| {
         let state = if it.holds.is_empty() { ui.paint(Tone::Good, "ready") } else { "held".to_owned() };
         let head = format!("{:<14} #{:<6} {state} {}", it.task, it.pull_request, it.title);
         std::iter::once(head).chain(it.holds.iter().map(|it| format!("    {it}")))
     });
-    section(&mut text, ui, "merge queue", queue);
     let waiting = view.waiting.iter().map(|it| {
-        let why = if it.blockers.is_empty() { String::new() } else { format!(" ({})", it.blockers.join("; ")) };
+        let why =
+            if it.blockers.is_empty() { String::new() } else { format!(" ({})", it.blockers.join("; ")) };
         format!("{:<14} {}{why}", it.task, it.title)
     });
-    section(&mut text, ui, "open tasks", waiting);
-    text
-}
-
-fn section(text: &mut String, ui: &Ui, title: &str, lines: impl Iterator<Item = String>) {
-    let lines: Vec<_> = lines.collect();
-    if lines.is_empty() {
-        return;
-    }
-    text.push_str(&format!("{}\n", ui.paint(Tone::Strong, title)));
-    for line in lines {
-        text.push_str(&format!("  {line}\n"));
-    }
+    let sections: [(&str, Vec<String>); 5] = [
+        ("machines", view.machines.iter().map(|it| machine_line(it, ui)).collect()),
+        ("runs", view.runs.iter().flat_map(|it| run_lines(it, ui)).collect()),
+        ("changes without a pull request", changes.collect()),
+        ("merge queue", queue.collect()),
+        ("open tasks", waiting.collect()),
+    ];
+    let lines = sections.into_iter().filter(|(_, lines)| !lines.is_empty()).flat_map(|(title, lines)| {
+        let lines = lines.into_iter().map(|it| format!("  {it}"));
+        std::iter::once(ui.paint(Tone::Strong, title)).chain(lines)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn machine_line(it: &MachineView, ui: &Ui) -> String {

@@ -152,18 +152,21 @@ async fn add(args: &Add, engine: &Engine, cx: &Context, ui: &Ui) -> Result<(), C
             after: all_named(engine, &args.after).await?,
         })
         .await?;
-    let next = Next::new(format!("coord assign auto {} {}", task.task.repo, task.task.number), "give it to a worker");
+    let next = Next::new(
+        format!("coord assign auto {} {}", task.task.repo, task.task.number),
+        "give it to a worker",
+    );
     ui.finish(&One { task: TaskView::from(&task) }, &format!("added {}: {}", task.task, task.title), &[next])
 }
 
 async fn list(args: &List, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
     let tasks = engine.tasks(args.repo.clone(), !args.all).await?;
-    let mut text = String::new();
-    for task in &tasks {
-        let labels = if task.labels.is_empty() { String::new() } else { format!("  [{}]", task.labels.join(", ")) };
-        let line = format!("{:<14} {:<7} {}{labels}\n", task.task.to_string(), task.state.as_str(), task.title);
-        text.push_str(&line);
-    }
+    let lines = tasks.iter().map(|task| {
+        let labels =
+            if task.labels.is_empty() { String::new() } else { format!("  [{}]", task.labels.join(", ")) };
+        format!("{:<14} {:<7} {}{labels}", task.task.to_string(), task.state.as_str(), task.title)
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
     if tasks.is_empty() {
         ui.talk("no tasks; add one with `coord task add REPO TITLE`");
     }
@@ -172,19 +175,19 @@ async fn list(args: &List, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
 
 async fn show(args: &Show, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
     let task = engine.task(&named(engine, &args.task).await?).await?;
-    let mut text = format!("{} {}\n", ui.paint(Tone::Strong, &task.task), task.title);
-    text.push_str(&format!("state: {}\n", task.state.as_str()));
-    let lists = [
+    let fields = [
+        ("state", task.state.as_str().to_owned()),
         ("labels", task.labels.join(", ")),
         ("files", task.files.join(", ")),
         ("after", task.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     ];
-    for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
-        text.push_str(&format!("{name}: {list}\n"));
-    }
+    let mut lines = vec![format!("{} {}", ui.paint(Tone::Strong, &task.task), task.title)];
+    let fields = fields.iter().filter(|(_, value)| !value.is_empty());
+    lines.extend(fields.map(|(name, value)| format!("{name}: {value}")));
     if !task.body.is_empty() {
-        text.push_str(&format!("\n{}", task.body));
+        lines.push(format!("\n{}", task.body));
     }
+    let text = lines.join("\n");
     ui.finish(&One { task: TaskView::from(&task) }, &text, &[])
 }
 
@@ -227,10 +230,8 @@ fn body(text: Option<&String>, file: Option<&Utf8PathBuf>, cx: &Context) -> Resu
         fs_err::read_to_string(cx.absolute(file))
     };
     read.map(Some).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            _ => ErrorKind::Usage,
-        };
+        let gone = error.kind() == std::io::ErrorKind::NotFound;
+        let kind = if gone { ErrorKind::NotFound } else { ErrorKind::Usage };
         CliError::new(kind, "cannot read the body")
             .because(error)
             .hint("name a text file, or `-` for standard input; `coord task add --help` shows how")

@@ -67,7 +67,8 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let task = session.engine.resolve(&args.id).await?.task().clone();
     if args.passed || args.fail {
         let who = cx.environment.get("USER").cloned().unwrap_or_else(|| "a person".to_owned());
-        let verdict = if args.passed { Verdict::Passed } else { Verdict::Failed { reason: reason(args, cx)? } };
+        let verdict =
+            if args.passed { Verdict::Passed } else { Verdict::Failed { reason: reason(args, cx)? } };
         session.engine.record_word(&task, Word { who, verdict }).await?;
         return report(&session, &task, GateKind::Person, None, ui).await;
     }

@@ -7,7 +7,6 @@ use coord_core::outcome::Outcome;
 use coord_core::run::Run;
 use coord_engine::Engine;
 use coord_engine::error::Error;
-use coord_engine::view::RunView;
 
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
@@ -87,20 +86,15 @@ async fn show_events(engine: &Engine, id: RunId, detail: Detail, ui: &Ui) -> Res
 /// How a run ended, in a line or two.
 #[must_use]
 pub fn summary(run: &Run) -> String {
-    let view = RunView::from(run);
-    let mut text = match run.state.end() {
-        Some(end) => format!("run {} of {} ended as {}", run.id, run.task, end.outcome),
-        None => format!("run {} of {} is {}", run.id, run.task, run.state.as_str()),
+    let Some(end) = run.state.end() else {
+        return format!("run {} of {} is {}", run.id, run.task, run.state.as_str());
     };
-    if let Some(end) = run.state.end() {
-        let took = end.at.duration_since(run.created_at).as_secs();
-        let cost = end.report.cost_usd.map_or(String::new(), |it| format!(", ${it:.2} as the runtime counts it"));
-        text.push_str(&format!(" after {took} s{cost}"));
-    }
-    if let Some(rescue) = view.rescue {
-        text.push_str(&format!("\nuncommitted work is kept at {rescue} in the repo store of {}", run.machine));
-    }
-    text
+    let took = end.at.duration_since(run.created_at).as_secs();
+    let cost = end.report.cost_usd.map_or(String::new(), |it| format!(", ${it:.2} as the runtime counts it"));
+    let kept = end.rescue.as_ref().map_or(String::new(), |it| {
+        format!("\nuncommitted work is kept at {} in the repo store of {}", it.reference, run.machine)
+    });
+    format!("run {} of {} ended as {} after {took} s{cost}{kept}", run.id, run.task, end.outcome)
 }
 
 /// Whether the run did what was wanted of it; an error otherwise, which is what the exit code says.
@@ -110,8 +104,10 @@ pub fn summary(run: &Run) -> String {
 pub fn verdict(run: &Run) -> Result<(), CliError> {
     match run.state.end() {
         Some(end) if end.outcome == Outcome::Done => Ok(()),
-        Some(end) => Err(CliError::new(ErrorKind::Failed, format!("run {} ended as {}", run.id, end.outcome))
-            .hint(format!("`coord log {}` shows everything it did", run.id))),
+        Some(end) => {
+            Err(CliError::new(ErrorKind::Failed, format!("run {} ended as {}", run.id, end.outcome))
+                .hint(format!("`coord log {}` shows everything it did", run.id)))
+        }
         None => Err(CliError::new(ErrorKind::Bug, format!("run {} has not ended", run.id))),
     }
 }

@@ -27,21 +27,17 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 
 fn text(view: &WhyView, ui: &Ui) -> String {
     let task = &view.task;
-    let mut text = format!("{}#{} {}\n", task.repo, task.number, task.title);
-    text.push_str(&format!("{}\n", ui.paint(Tone::Strong, &view.state)));
-    for reason in &view.because {
-        text.push_str(&format!("  because {reason}\n"));
-    }
+    let mut lines =
+        vec![format!("{}#{} {}", task.repo, task.number, task.title), ui.paint(Tone::Strong, &view.state)];
+    lines.extend(view.because.iter().map(|it| format!("  because {it}")));
     if !view.gates.is_empty() {
-        text.push_str("gates\n");
+        lines.push("gates".to_owned());
     }
-    for gate in &view.gates {
-        let asked = if gate.required { "" } else { " (not asked for)" };
-        text.push_str(&format!("  {}{asked}\n", gate.detail));
-    }
-    text.push_str("history\n");
-    for event in &view.events {
-        text.push_str(&format!("  {} {}\n", ui.paint(Tone::Faint, &event.at), event.what));
-    }
-    text
+    lines.extend(view.gates.iter().map(|it| {
+        let asked = if it.required { "" } else { " (not asked for)" };
+        format!("  {}{asked}", it.detail)
+    }));
+    lines.push("history".to_owned());
+    lines.extend(view.events.iter().map(|it| format!("  {} {}", ui.paint(Tone::Faint, &it.at), it.what)));
+    lines.join("\n")
 }
