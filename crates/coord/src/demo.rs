@@ -226,7 +226,7 @@ impl Conveyor<'_> {
             Some(Fate::Merged(commit)) => carried.merged = Some(commit.to_string()),
             Some(Fate::Parked(why)) => carried.problem = Some(why.join("; ")),
             Some(Fate::WouldMerge | Fate::WouldTest(_)) | None => {
-                carried.problem = Some("it was not tried".to_owned())
+                carried.problem = Some("it was not tried".to_owned());
             }
         }
         Ok(())

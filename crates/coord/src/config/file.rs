@@ -15,10 +15,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
-pub(super) const DENIED: [&str; 8] = [
+pub(super) const DENIED: [&str; 7] = [
     "Bash(gh *)",
-    "Bash(git push --force *)",
-    "Bash(git push -f *)",
+    // Workers commit; coord publishes.
+    "Bash(git push:*)",
     "Bash(git reset --hard *)",
     "Bash(git branch -D *)",
     "Bash(git checkout -- .)",
