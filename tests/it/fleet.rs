@@ -1,21 +1,24 @@
 //! One machine with one repo and the real claude on it: where most stories begin.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use coord_testkit::model::{Model, Step};
 use coord_testkit::need;
 use coord_testkit::world::{Finished, Repo, World};
 use serde_json::Value;
 
+/// What a story may set for its workers beside what the model needs.
+const PASSED: [&str; 2] = ["CLAUDE_CODE_MAX_RETRIES", "CLAUDE_CODE_OAUTH_TOKEN"];
+
 /// One machine, `here`, whose agent server is started when it is needed.
-pub struct Fleet {
+pub(crate) struct Fleet {
     world: World,
     /// The model behind every claude of this world.
-    pub model: Model,
+    pub(crate) model: Model,
     /// The repo `api`.
-    pub api: Repo,
+    pub(crate) api: Repo,
     /// The port of the agent server.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Deref for Fleet {
@@ -26,14 +29,20 @@ impl Deref for Fleet {
     }
 }
 
+impl DerefMut for Fleet {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+}
+
 impl Fleet {
     /// A fleet with the real claude; `None`, which has been reported, where that cannot be had.
-    pub fn with_claude() -> Option<Self> {
+    pub(crate) fn with_claude() -> Option<Self> {
         Self::with_claude_on("main")
     }
 
     /// The same, with another default branch.
-    pub fn with_claude_on(branch: &str) -> Option<Self> {
+    pub(crate) fn with_claude_on(branch: &str) -> Option<Self> {
         let claude = need::claude()?;
         let fleet = Self::bare(branch);
         fleet.world.install("claude", &claude);
@@ -41,7 +50,7 @@ impl Fleet {
     }
 
     /// A fleet without claude, for stories that need no model.
-    pub fn without_claude() -> Self {
+    pub(crate) fn without_claude() -> Self {
         Self::bare("main")
     }
 
@@ -57,8 +66,8 @@ impl Fleet {
     }
 
     /// Writes the configuration; `more` is YAML appended to the entry of repo `api`, indented by four.
-    pub fn configure(&self, more: &str) {
-        let names: Vec<_> = self.model.environment().iter().map(|(name, _)| *name).collect();
+    pub(crate) fn configure(&self, more: &str) {
+        let names: Vec<_> = self.model.environment().iter().map(|(name, _)| *name).chain(PASSED).collect();
         self.world.config(&format!(
             "repos:\n  - name: api\n    default_branch: {branch}\n    test_command: ./test.sh\n{more}\
              machines:\n  - name: here\n    port: {port}\n    slots: 40\n    repo_paths:\n      api: {clone}\n\
@@ -71,44 +80,44 @@ impl Fleet {
     }
 
     /// Adds a task to `api` whose worker will do `steps`; its number.
-    pub fn task(&self, title: &str, steps: impl IntoIterator<Item = Step>) -> u64 {
+    pub(crate) fn task(&self, title: &str, steps: impl IntoIterator<Item = Step>) -> u64 {
         let number = self.add(&[title]);
         self.model.on_task(&format!("api#{number}"), steps);
         number
     }
 
     /// Adds a task to `api` with these arguments of `task add`; its number.
-    pub fn add(&self, arguments: &[&str]) -> u64 {
+    pub(crate) fn add(&self, arguments: &[&str]) -> u64 {
         let arguments = ["--json", "task", "add", "api"].iter().chain(arguments);
         let added = self.world.coord(arguments).success().json();
         added["data"]["task"]["number"].as_u64().expect("a task has a number")
     }
 
     /// Assigns a task of `api`; the run.
-    pub fn assign(&self, number: u64) -> String {
+    pub(crate) fn assign(&self, number: u64) -> String {
         let number = number.to_string();
         let assigned = self.world.coord(["--json", "assign", "here", "api", &number]).success().json();
         text(&assigned["data"]["run"]["id"])
     }
 
     /// Waits for a run or task; the run as `wait` documents it.
-    pub fn wait(&self, id: &str) -> Value {
+    pub(crate) fn wait(&self, id: &str) -> Value {
         self.world.coord(["--json", "wait", id, "--timeout", "120"]).json()["data"]["run"].clone()
     }
 
     /// Assigns a task and waits; the kind of its outcome.
-    pub fn work(&self, number: u64) -> String {
+    pub(crate) fn work(&self, number: u64) -> String {
         let run = self.assign(number);
         text(&self.wait(&run)["outcome"]["kind"])
     }
 
     /// Opens the pull request of a task.
-    pub fn propose(&self, number: u64) -> Finished {
+    pub(crate) fn propose(&self, number: u64) -> Finished {
         self.world.coord(["pr", &number.to_string()]).success()
     }
 }
 
 /// A JSON value that is a string.
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not a string: {value}")).to_owned()
 }

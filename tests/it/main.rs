@@ -9,6 +9,7 @@ mod init;
 mod fleet;
 
 mod happy;
+mod work;
 
 /// A file that nobody lists here would be a file of tests that never run.
 #[test]
