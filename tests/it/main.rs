@@ -3,13 +3,18 @@
 //!
 //! Each file is one subject. A test asserts on the state of the world, and reads like the story it tells.
 
+#![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
+
 mod config;
 mod doctor;
-mod init;
 mod fleet;
+mod init;
+mod machine;
 
 mod happy;
+mod merging;
 mod work;
+mod script;
 
 /// A file that nobody lists here would be a file of tests that never run.
 #[test]
