@@ -25,6 +25,7 @@ use coord_agent::order::RuntimeConfig;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::{Permissions, Repo};
+use coord_engine::origin;
 use coord_engine::settings::{Models, Settings};
 use secrecy::SecretString;
 
@@ -184,21 +185,6 @@ impl Config {
             }
         };
         coord_agent::token::load(&path).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
-    }
-}
-
-/// Where commits of `repo` come from and go to: what the configuration says, or else the origin of the clone.
-pub fn origin(repo: &Repo, clone: Option<&Utf8Path>) -> Result<String, String> {
-    match (&repo.origin, clone) {
-        (Some(origin), _) => Ok(origin.clone()),
-        (None, None) => Err(format!("repo `{}` has neither `origin` nor a clone in `repo_paths`", repo.name)),
-        (None, Some(clone)) => match coord_git::clone::origin_of(clone) {
-            Ok(Some(origin)) => Ok(origin),
-            Ok(None) => {
-                Err(format!("repo `{}` has no `origin`, and neither has its clone at {clone}", repo.name))
-            }
-            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
-        },
     }
 }
 

@@ -10,9 +10,10 @@ use coord_core::repo::Repo;
 use coord_core::routing::{Route, route};
 use coord_core::run::{Run, RunKind};
 use coord_core::task::{Task, TaskRef};
-use coord_proto::run::{Checkout, RunSpec};
+use coord_proto::run::Checkout;
 
 use crate::briefing::{self, Briefing};
+use crate::dispatch::Job;
 use crate::error::Error;
 use crate::{Engine, clock};
 
@@ -141,27 +142,16 @@ impl Engine {
             slots: plan.machine.slots,
             runtime: plan.runtime,
             model: plan.model,
-            base_branch: plan.repo.default_branch.clone(),
-        };
-        self.dispatch(new, |run, start_before| RunSpec {
-            run: run.id,
-            kind: run.kind,
-            task: run.task.clone(),
-            attempt: run.attempt,
-            fence: run.fence,
-            start_before,
-            runtime: run.runtime.clone(),
-            model: run.model.clone(),
             base_branch: plan.repo.default_branch,
-            branch: run.branch.clone(),
+        };
+        let job = Job {
             checkout: plan.checkout,
             prompt: plan.prompt,
             command: None,
             setup: plan.repo.setup,
             permissions: plan.repo.permissions,
-            deadline_seconds: self.settings.deadline.as_secs(),
-        })
-        .await
+        };
+        self.dispatch(new, job).await
     }
 
     /// The command line says which model; else a label of the task does; else the configuration. Only claude

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use coord_board::{Moved, NewRun, Reserved};
+use coord_core::name::BranchName;
 use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
+use coord_core::repo::Permissions;
 use coord_core::run::{GitFacts, Run, RunEnd, RunState, RuntimeReport};
 use coord_proto::client::{ClientError, Started};
-use coord_proto::run::RunSpec;
+use coord_proto::run::{Checkout, RunSpec};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Error;
@@ -23,18 +25,30 @@ pub(crate) const START_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 /// How often an unanswered start is repeated within that time.
 const REPEATS: u32 = 5;
 
+/// What a run is to do, beyond what the board knows of it.
+#[derive(Debug)]
+pub struct Job {
+    /// What its worktree is made at.
+    pub checkout: Checkout,
+    /// What the worker is told.
+    pub prompt: String,
+    /// The command of `runtime: command`.
+    pub command: Option<String>,
+    /// Run in the worktree before the worker starts.
+    pub setup: Option<String>,
+    /// What the worker may and may not do.
+    pub permissions: Permissions,
+}
+
 impl Engine {
-    /// Mints a run and starts it. `spec` is given the run and the moment before which it has to start.
+    /// Mints a run and starts it.
     ///
     /// # Errors
     /// When the board refuses the run, or the machine does, or cannot be reached. A run whose machine may or
     /// may not have heard of it stays on the board, and settling finds out.
-    pub async fn dispatch(
-        &self,
-        new: NewRun,
-        spec: impl FnOnce(&Run, Timestamp) -> RunSpec,
-    ) -> Result<Run, Error> {
+    pub async fn dispatch(&self, new: NewRun, job: Job) -> Result<Run, Error> {
         let (task, machine, slots) = (new.task.clone(), new.machine.clone(), new.slots);
+        let base_branch = new.base_branch.clone();
         let client = self.client(&machine)?;
         let not_ready = |blocker| Error::NotReady { task: task.clone(), blockers: vec![blocker] };
         let now = clock::now();
@@ -45,7 +59,7 @@ impl Engine {
             Reserved::NoSlot => return Err(not_ready(Blocker::NoSlot { machine, slots })),
             Reserved::NothingPublished => return Err(Error::NothingPublished(task)),
         };
-        let spec = spec(&run, now + START_WINDOW);
+        let spec = self.spec(&run, base_branch, job, now + START_WINDOW);
         let mut heard = false;
         for repeat in 0..=REPEATS {
             match client.start(&spec).await {
@@ -75,6 +89,28 @@ impl Engine {
             }
         }
         unreachable!("the last repeat returns")
+    }
+
+    fn spec(&self, run: &Run, base_branch: BranchName, job: Job, start_before: Timestamp) -> RunSpec {
+        let Job { checkout, prompt, command, setup, permissions } = job;
+        RunSpec {
+            run: run.id,
+            kind: run.kind,
+            task: run.task.clone(),
+            attempt: run.attempt,
+            fence: run.fence,
+            start_before,
+            runtime: run.runtime.clone(),
+            model: run.model.clone(),
+            base_branch,
+            branch: run.branch.clone(),
+            checkout,
+            prompt,
+            command,
+            setup,
+            permissions,
+            deadline_seconds: self.settings.deadline.as_secs(),
+        }
     }
 
     pub(crate) async fn moved(&self, run: &Run, to: RunState) -> Result<Moved, Error> {

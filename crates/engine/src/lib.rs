@@ -114,11 +114,12 @@ impl Engine {
         if let Some(store) = self.stores.lock().expect(UNPOISONED).get(name) {
             return Ok(store.clone());
         }
-        let configured = self.repo(name)?.origin.clone();
+        let configured = self.repo(name)?.clone();
         let clone = self.settings.clones.get(name).cloned();
         let (git, home, repo) = (self.git.clone(), self.settings.home.clone(), name.clone());
         let store = blocking(move || {
-            let origin = origin(&repo, configured, clone.as_deref())?;
+            let origin = origin(&configured, clone.as_deref())
+                .map_err(|reason| Error::RepoUnusable { repo: repo.clone(), reason })?;
             Store::open(&git, &home, &repo, &origin, clone.as_deref())
                 .map_err(Error::git(&repo, "opening its store"))
         })
@@ -130,16 +131,16 @@ impl Engine {
 const UNPOISONED: &str = "nothing panics while it holds the stores";
 
 /// Where the commits of a repo come from and go to: what is configured, else the origin of the user's clone.
-fn origin(repo: &RepoName, configured: Option<String>, clone: Option<&Utf8Path>) -> Result<String, Error> {
-    let unusable = |reason: String| Error::RepoUnusable { repo: repo.clone(), reason };
-    match (configured, clone) {
-        (Some(origin), _) => Ok(origin),
+///
+/// # Errors
+/// Why it is not known.
+pub fn origin(repo: &Repo, clone: Option<&Utf8Path>) -> Result<String, String> {
+    match (&repo.origin, clone) {
+        (Some(origin), _) => Ok(origin.clone()),
         (None, Some(clone)) => coord_git::clone::origin_of(clone)
-            .map_err(|error| unusable(chain(&error)))?
-            .ok_or_else(|| unusable(format!("its clone at `{clone}` has no remote called `origin`"))),
-        (None, None) => {
-            Err(unusable("neither an `origin` nor a clone on this machine is configured".to_owned()))
-        }
+            .map_err(|error| chain(&error))?
+            .ok_or_else(|| format!("its clone at {clone} has no remote called `origin`")),
+        (None, None) => Err("neither an `origin` nor a clone on this machine is configured".to_owned()),
     }
 }
 

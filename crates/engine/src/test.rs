@@ -7,12 +7,13 @@ use coord_core::name::{CommitSha, MachineName, RuntimeName, TreeSha};
 use coord_core::outcome::Outcome;
 use coord_core::repo::{Permissions, Repo};
 use coord_core::run::{Run, RunKind};
-use coord_core::task::TaskRef;
+use coord_core::task::{TaskRef, TaskState};
 use coord_git::refs::Moved;
 use coord_git::remote::{Expect, Push};
 use coord_git::store::Store;
-use coord_proto::run::{Checkout, RunSpec};
+use coord_proto::run::Checkout;
 
+use crate::dispatch::Job;
 use crate::error::Error;
 use crate::settle::test_reference;
 use crate::{Engine, blocking, clock};
@@ -67,27 +68,16 @@ impl Engine {
             machine,
             runtime: command_runtime(),
             model: None,
-            base_branch: repo.default_branch.clone(),
-        };
-        self.dispatch(new, |run, start_before| RunSpec {
-            run: run.id,
-            kind: run.kind,
-            task: run.task.clone(),
-            attempt: run.attempt,
-            fence: run.fence,
-            start_before,
-            runtime: run.runtime.clone(),
-            model: None,
             base_branch: repo.default_branch,
-            branch: run.branch.clone(),
+        };
+        let job = Job {
             checkout: Checkout::Commit { commit, reference },
             prompt: String::new(),
             command: Some(command),
             setup: repo.setup,
             permissions: Permissions::default(),
-            deadline_seconds: self.settings.deadline.as_secs(),
-        })
-        .await
+        };
+        self.dispatch(new, job).await
     }
 
     /// Writes down a person's word on the change as it is now.
@@ -121,8 +111,16 @@ impl Engine {
     }
 
     pub(crate) async fn published(&self, task: &TaskRef) -> Result<Candidate, Error> {
-        let candidate = self.candidate(task).await?;
-        candidate.filter(|it| it.change.head().is_some()).ok_or_else(|| Error::NothingPublished(task.clone()))
+        let candidate = self.candidate(task).await?.filter(|it| it.change.head().is_some());
+        if let Some(candidate) = candidate {
+            return Ok(candidate);
+        }
+        Err(match self.task(task).await?.state {
+            TaskState::Open => Error::NothingPublished(task.clone()),
+            state @ (TaskState::Merged { .. } | TaskState::Closed { .. }) => {
+                Error::NotOpen { task: task.clone(), state: state.as_str() }
+            }
+        })
     }
 
     /// Where a test runs: here if this machine serves the repo, else where the work was done.

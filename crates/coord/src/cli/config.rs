@@ -6,7 +6,9 @@ use coord_core::repo::Repo;
 use coord_git::program::redact;
 use serde::Serialize;
 
-use crate::config::{Config, MachineConfig, origin};
+use coord_engine::origin;
+
+use crate::config::{Config, MachineConfig};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ui::{Next, Tone, Ui};

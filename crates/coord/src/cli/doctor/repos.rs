@@ -11,7 +11,9 @@ use coord_git::program::{Git, redact};
 use futures_util::future::join_all;
 
 use super::Check;
-use crate::config::{Config, origin};
+use coord_engine::origin;
+
+use crate::config::Config;
 use crate::context::Context;
 
 /// How long an origin may take to answer.

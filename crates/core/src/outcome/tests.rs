@@ -1,0 +1,127 @@
+//! The classifier, outcome by outcome.
+
+use super::*;
+
+fn clean() -> GitFacts {
+    GitFacts {
+        ahead: Some(1),
+        added: Some(1),
+        pushed: Some(true),
+        dirty: Some(Vec::new()),
+        ..GitFacts::default()
+    }
+}
+
+fn stream(result: ResultFacts) -> StreamFacts {
+    StreamFacts { result: Some(result), result_expected: true, ..StreamFacts::default() }
+}
+
+fn work(exit: WorkerExit, stream: &StreamFacts, git: &GitFacts) -> Outcome {
+    classify(RunKind::Work, exit, None, stream, git, false)
+}
+
+#[test]
+fn done_needs_commits_on_origin_and_a_clean_tree() {
+    let good = stream(ResultFacts::default());
+    assert_eq!(work(WorkerExit::Code(0), &good, &clean()), Outcome::Done);
+    let unpushed = GitFacts { pushed: Some(false), ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &good, &unpushed).as_str(), "push-failed");
+    let unread = GitFacts { pushed: None, ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &good, &unread).as_str(), "push-failed");
+    let nothing = GitFacts { ahead: Some(0), added: Some(0), ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &good, &nothing), Outcome::NoChange);
+    let idle_retry = GitFacts { ahead: Some(2), added: Some(0), ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &good, &idle_retry), Outcome::NoChange);
+    let unknown = GitFacts { ahead: None, ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &good, &unknown).as_str(), "lost");
+    assert_eq!(classify(RunKind::Work, WorkerExit::Code(0), None, &good, &clean(), true), Outcome::Dirty);
+}
+
+#[test]
+fn an_error_result_is_never_done_whatever_its_subtype_and_exit_status_say() {
+    let overloaded = StreamFacts {
+        error: Some(ErrorClass::Overloaded),
+        ..stream(ResultFacts {
+            is_error: true,
+            subtype: "success".to_owned(),
+            api_status: Some(529),
+            ..ResultFacts::default()
+        })
+    };
+    assert_eq!(work(WorkerExit::Code(0), &overloaded, &clean()).as_str(), "transient");
+    let aborted = stream(ResultFacts {
+        subtype: "error_during_execution".to_owned(),
+        terminal_reason: Some("aborted_tools".to_owned()),
+        ..ResultFacts::default()
+    });
+    assert_eq!(work(WorkerExit::Code(0), &aborted, &clean()), Outcome::Interrupted);
+}
+
+#[test]
+fn each_class_of_error_has_its_outcome() {
+    let cases = [
+        (Some(ErrorClass::AuthenticationFailed), Some(401), "", "auth"),
+        (Some(ErrorClass::OauthOrgNotAllowed), None, "", "auth"),
+        (Some(ErrorClass::BillingError), Some(400), "", "credit"),
+        (Some(ErrorClass::RateLimit), Some(429), "", "limited"),
+        (Some(ErrorClass::ServerError), Some(500), "", "transient"),
+        (Some(ErrorClass::InvalidRequest), Some(400), "prompt_too_long", "context"),
+        (Some(ErrorClass::InvalidRequest), Some(400), "", "failed"),
+        (Some(ErrorClass::ModelNotFound), Some(404), "", "failed"),
+        (Some(ErrorClass::MaxOutputTokens), None, "", "truncated"),
+        (Some(ErrorClass::Unknown), Some(503), "", "transient"),
+        (None, Some(402), "", "credit"),
+        (None, None, "", "failed"),
+    ];
+    for (class, api_status, terminal, wanted) in cases {
+        let facts = StreamFacts {
+            error: class,
+            ..stream(ResultFacts {
+                is_error: true,
+                api_status,
+                subtype: "success".to_owned(),
+                terminal_reason: Some(terminal.to_owned()),
+                ..ResultFacts::default()
+            })
+        };
+        assert_eq!(work(WorkerExit::Code(1), &facts, &clean()).as_str(), wanted, "{class:?} {api_status:?}");
+    }
+}
+
+#[test]
+fn a_worker_without_a_result_crashed() {
+    let silent = StreamFacts { result_expected: true, ..StreamFacts::default() };
+    for exit in [WorkerExit::Code(0), WorkerExit::Code(1), WorkerExit::Signal(9)] {
+        assert_eq!(work(exit, &silent, &clean()).as_str(), "crashed");
+    }
+}
+
+#[test]
+fn a_limit_says_until_when_and_a_stop_is_ours_before_anything_else() {
+    let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let limited = StreamFacts {
+        rejected_until: Some(Some(until)),
+        error: Some(ErrorClass::RateLimit),
+        ..stream(ResultFacts { is_error: true, ..ResultFacts::default() })
+    };
+    assert_eq!(work(WorkerExit::Code(1), &limited, &clean()), Outcome::Limited { until: Some(until) });
+    let stopped =
+        classify(RunKind::Work, WorkerExit::Signal(9), Some(StopCause::Asked), &limited, &clean(), true);
+    assert_eq!(stopped, Outcome::Cancelled);
+}
+
+#[test]
+fn a_test_is_judged_by_its_exit_status_and_a_missing_program_is_not_a_red_suite() {
+    let test =
+        |exit| classify(RunKind::Test, exit, None, &StreamFacts::default(), &GitFacts::default(), false);
+    assert_eq!(test(WorkerExit::Code(0)), Outcome::Done);
+    assert_eq!(test(WorkerExit::Code(1)).as_str(), "failed");
+    assert_eq!(test(WorkerExit::Code(127)).as_str(), "setup-failed");
+    assert_eq!(test(WorkerExit::Signal(15)).as_str(), "crashed");
+}
+
+#[test]
+fn an_outcome_of_a_newer_version_is_unknown_and_not_an_error() {
+    let outcome: Outcome = serde_json::from_str(r#"{"kind":"abducted","by":"aliens"}"#).unwrap();
+    assert_eq!(outcome, Outcome::Unknown);
+}
