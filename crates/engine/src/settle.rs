@@ -137,34 +137,25 @@ impl Engine {
         }
         let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
         let Some(change) = change.filter(|it| it.fence == run.fence) else { return Ok(None) };
-        if change.head() == Some(head) {
-            return Ok(None);
-        }
         let store = self.store(&run.task.repo).await?;
-        let (id, wanted, branch) = (run.id, head.clone(), change.clone());
-        let pushed = blocking(move || push_change(&store, id, &wanted, &branch)).await;
-        if let Some(reason) = pushed.map_err(|it| it.of(&run.task.repo))? {
-            return Ok(Some(reason));
-        }
-        let published =
-            self.board.publish(&run.task, run.id, run.fence, change.head(), head, clock::now()).await;
-        match published.map_err(Error::board("publishing a change"))? {
-            Publishing::Published => {}
-            Publishing::LostRace(_) => {
-                return Ok(Some("the change has been given to another run".to_owned()));
+        // Whoever settled this before may have been cut short after publishing.
+        if change.head() != Some(head) {
+            let (id, wanted, branch, origin) = (run.id, head.clone(), change.clone(), store.clone());
+            let pushed = blocking(move || push_change(&origin, id, &wanted, &branch)).await;
+            if let Some(reason) = pushed.map_err(|it| it.of(&run.task.repo))? {
+                return Ok(Some(reason));
+            }
+            let published =
+                self.board.publish(&run.task, run.id, run.fence, change.head(), head, clock::now()).await;
+            match published.map_err(Error::board("publishing a change"))? {
+                Publishing::Published => {}
+                Publishing::LostRace(_) => {
+                    return Ok(Some("the change has been given to another run".to_owned()));
+                }
             }
         }
-        let store = self.store(&run.task.repo).await?;
-        let (id, head) = (run.id, head.clone());
-        let removed = blocking(move || store.delete_remote(&run_reference(id), &head)).await;
-        match removed {
-            Ok(Push::Done) => {}
-            // The reference only takes room; the work is published.
-            Ok(other @ (Push::Moved { .. } | Push::Refused { .. })) => {
-                tracing::warn!(?other, run = %run.id, "run ref stays on origin");
-            }
-            Err(error) => tracing::warn!(error = chain(&error), run = %run.id, "run ref stays on origin"),
-        }
+        let (reference, head) = (run_reference(run.id), head.clone());
+        blocking(move || no_longer_needed(&store, &reference, &head)).await;
         Ok(None)
     }
 
@@ -181,14 +172,38 @@ impl Engine {
             };
             let parents = store.parents(&commit).map_err(Error::git(&repo, reading))?;
             let tree = store.tree_of(&commit).map_err(Error::git(&repo, reading))?;
-            Ok::<_, Error>(<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree)))
+            Ok::<_, Error>(<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree, commit)))
         })
         .await?;
         // Without the merge result nobody knows what was tested, so there is no evidence.
-        let Some(([base, head], tree)) = tested else { return Ok(()) };
+        let Some(([base, head], tree, commit)) = tested else { return Ok(()) };
         let evidence = Evidence { head, base, tree, at: end.at, source: Source::Run(run.id), verdict };
         let recorded = self.board.record_gate(&run.task, GateKind::Tests, evidence, clock::now()).await;
-        recorded.map_err(Error::board("recording a gate"))
+        recorded.map_err(Error::board("recording a gate"))?;
+        let store = self.store(&run.task.repo).await?;
+        let (reference, elsewhere) =
+            (test_reference(run.id), self.settings.here.as_ref() != Some(&run.machine));
+        blocking(move || {
+            if elsewhere {
+                no_longer_needed(&store, &reference, &commit);
+            }
+            if let Err(error) = store.delete_ref(&reference, &commit) {
+                tracing::warn!(error = chain(&error), %reference, "a reference stays in the store");
+            }
+        })
+        .await;
+        Ok(())
+    }
+}
+
+/// Removes a reference of origin that has done its work. One that stays only takes room.
+fn no_longer_needed(store: &Store, reference: &str, commit: &CommitSha) {
+    match store.delete_remote(reference, commit) {
+        Ok(Push::Done) => {}
+        Ok(other @ (Push::Moved { .. } | Push::Refused { .. })) => {
+            tracing::warn!(?other, %reference, "a reference stays on origin");
+        }
+        Err(error) => tracing::warn!(error = chain(&error), %reference, "a reference stays on origin"),
     }
 }
 
