@@ -109,12 +109,25 @@ impl CliError {
         self
     }
 
-    /// The message and everything beneath it, as one line.
+    /// The message and everything beneath it, as one line. What a cause only repeats of the one above it is
+    /// left out.
     #[must_use]
     pub fn chain(&self) -> String {
-        match &self.source {
-            None => self.message.clone(),
-            Some(source) => format!("{}: {source:#}", self.message),
+        let mut text = self.message.clone();
+        for cause in self.source.iter().flat_map(|it| it.chain()) {
+            let cause = cause.to_string();
+            if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
         }
+        one_line(&text)
     }
+}
+
+/// What other programs say in several lines, as one.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|it| !it.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }

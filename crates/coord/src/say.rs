@@ -33,7 +33,12 @@ impl From<Error> for CliError {
             | Error::TestUnderWay { .. }
             | Error::Held { .. }
             | Error::RepoUnusable { .. }
-            | Error::TaskRefused(_)
+            | Error::BadTitle(_)
+            | Error::Circle(_)
+            | Error::NotOpen { .. }
+            | Error::Busy { .. }
+            | Error::InTheWay { .. }
+            | Error::NoLog { .. }
             | Error::Token { .. }
             | Error::TimedOut { .. } => None,
         };
@@ -86,8 +91,24 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
         Error::RepoUnusable { .. } => {
             (ErrorKind::RepoUnusable, one("`coord doctor` looks at every repo and names the cure".to_owned()))
         }
-        Error::TaskRefused(_) => {
-            (ErrorKind::Refused, one("`coord task list --all` lists tasks and their states".to_owned()))
+        Error::BadTitle(_) => (
+            ErrorKind::Usage,
+            one("a title is one line; `coord task add --help` shows where the rest goes".to_owned()),
+        ),
+        Error::Circle(tasks) => {
+            let why = |it| format!("`coord task show {it}` shows what it waits for");
+            (ErrorKind::Refused, tasks.first().map(why).into_iter().collect())
+        }
+        Error::NotOpen { task, .. } => {
+            (ErrorKind::Refused, one(format!("`coord why {task}` says what happened to it")))
+        }
+        Error::Busy { run, .. } => (ErrorKind::Refused, one(format!("`coord stop {run}` stops it"))),
+        Error::InTheWay { task, directory } => (
+            ErrorKind::Refused,
+            one(format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)),
+        ),
+        Error::NoLog { run, .. } => {
+            (ErrorKind::NotFound, one(format!("`coord why {run}` says what became of it")))
         }
         Error::Token { .. } => {
             (ErrorKind::Unauthorised, one("`coord doctor` says where each token is looked for".to_owned()))
@@ -96,9 +117,14 @@ fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
         Error::TimedOut { .. } => {
             (ErrorKind::TimedOut, one("it goes on; `coord status` shows where it is".to_owned()))
         }
-        Error::Board { .. } | Error::Git { .. } => {
-            (ErrorKind::Failed, one("`coord doctor` looks for what is wrong".to_owned()))
+        Error::Board { source, .. } => {
+            let hint = match source.downcast_ref() {
+                Some(coord_board::Error::Newer { .. }) => "`coord version` says which version this is",
+                Some(_) | None => "`coord doctor` looks at the directory and the disk of the board",
+            };
+            (ErrorKind::Failed, one(hint.to_owned()))
         }
+        Error::Git { .. } => (ErrorKind::Failed, one("`coord doctor` looks at every repo".to_owned())),
     }
 }
 
@@ -118,9 +144,10 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
 }
 
 fn agent(machine: &str, source: &ClientError) -> (ErrorKind, Vec<String>) {
+    let doctor = "`coord doctor` checks every machine".to_owned();
     let ClientError::Refused(problem) = source else {
         let start = format!("run `coord agent --machine {machine}` on that machine");
-        return (ErrorKind::Unreachable, vec!["`coord doctor` checks every machine".to_owned(), start]);
+        return (ErrorKind::Unreachable, vec![doctor, start]);
     };
     let kind = match problem.kind {
         ProblemKind::Unauthorized => ErrorKind::Unauthorised,
@@ -129,9 +156,5 @@ fn agent(machine: &str, source: &ClientError) -> (ErrorKind, Vec<String>) {
         ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
         ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
     };
-    let mut hints = problem.hints.clone();
-    if hints.is_empty() {
-        hints.push("`coord doctor` looks for what is wrong".to_owned());
-    }
-    (kind, hints)
+    (kind, problem.hints.iter().cloned().chain([doctor]).collect())
 }

@@ -2,6 +2,7 @@
 //! can see it, one document with `--json`, and silence when the reader has gone away.
 
 pub mod live;
+pub mod when;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -113,6 +114,9 @@ impl Ui {
             return self.document(&Document { ok: true, data, next });
         }
         self.data(human)?;
+        if human.trim_end().contains('\n') && !next.is_empty() {
+            self.talk("");
+        }
         for next in next {
             self.talk(&format!(
                 "{} {}",

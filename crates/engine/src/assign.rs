@@ -60,7 +60,7 @@ impl Engine {
     /// What assigning would do.
     ///
     /// # Errors
-    /// When task, repo or machine are unknown, or no machine can take the task.
+    /// When task, repo or machine are unknown, no machine can take the task, or its repo has no origin.
     pub async fn plan_assignment(&self, wish: Wish) -> Result<Assignment, Error> {
         self.settle().await?;
         let repo = self.repo(&wish.task.repo)?.clone();
@@ -81,6 +81,10 @@ impl Engine {
                 }
             },
         };
+        if self.settings.here.as_ref() == Some(&machine.name) {
+            // Another machine has an origin of its own to name, or none; it says so when it is asked.
+            self.origin(&repo.name).await?;
+        }
         let runtime = wish.runtime.unwrap_or_else(|| self.settings.runtime.clone());
         let model = self.model(&task, &runtime, wish.model);
         let change = self.board.change(&task.task).await.map_err(Error::board("reading a change"))?;

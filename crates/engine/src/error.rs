@@ -4,11 +4,15 @@
 //! expected to happen (a gate that holds a change back, a lost race) is an answer and not an error, except
 //! where the whole request comes to nothing by it.
 
+use camino::Utf8PathBuf;
+use coord_core::id::RunId;
 use coord_core::merge::Hold;
 use coord_core::name::{BranchName, MachineName, RepoName};
 use coord_core::readiness::Blocker;
+use coord_core::run::Run;
 use coord_core::task::TaskRef;
 use coord_proto::client::ClientError;
+use coord_proto::problem::ProblemKind;
 
 /// Why something that was asked of the engine was not done.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +93,7 @@ pub enum Error {
         /// The task.
         task: TaskRef,
         /// The test.
-        run: coord_core::id::RunId,
+        run: RunId,
     },
     /// The change is not in a state for this.
     #[error("{task}: {}", join(.holds))]
@@ -107,11 +111,46 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A task could not be written as asked.
+    /// A title that cannot be one.
     #[error("{0}")]
-    TaskRefused(String),
+    BadTitle(&'static str),
+    /// Tasks that would wait for each other.
+    #[error("the tasks would wait for each other: {}", path(.0))]
+    Circle(Vec<TaskRef>),
+    /// The task is merged or closed.
+    #[error("{task} is {state} already")]
+    NotOpen {
+        /// The task.
+        task: TaskRef,
+        /// What it is instead.
+        state: &'static str,
+    },
+    /// A run is at the task.
+    #[error("run {run} is at {task}")]
+    Busy {
+        /// The task.
+        task: TaskRef,
+        /// The run.
+        run: RunId,
+    },
+    /// Where a change was to be put, there is something.
+    #[error("`{directory}` exists and is not an empty directory")]
+    InTheWay {
+        /// The task whose change it is.
+        task: TaskRef,
+        /// What is in the way.
+        directory: Utf8PathBuf,
+    },
+    /// The machine has no events of a run: it never started there.
+    #[error("machine `{machine}` has no log of run {run}")]
+    NoLog {
+        /// The machine.
+        machine: MachineName,
+        /// The run.
+        run: RunId,
+    },
     /// There is no usable token for a machine.
-    #[error("there is no usable token for machine `{machine}`: {reason}")]
+    #[error("cannot speak to machine `{machine}`: {reason}")]
     Token {
         /// The machine.
         machine: MachineName,
@@ -161,6 +200,10 @@ fn join<T: std::fmt::Display>(reasons: &[T]) -> String {
     reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+fn path(tasks: &[TaskRef]) -> String {
+    tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ")
+}
+
 impl Error {
     pub(crate) fn board(doing: &'static str) -> impl FnOnce(coord_board::Error) -> Self {
         move |source| Self::Board { doing, source: Box::new(source) }
@@ -172,6 +215,15 @@ impl Error {
     {
         let repo = repo.clone();
         move |source| Self::Git { repo, doing, source: Box::new(source) }
+    }
+
+    /// As [`Error::agent`], of a request for the events of `run`.
+    pub(crate) fn events(run: &Run) -> impl FnOnce(ClientError) -> Self {
+        let (machine, run) = (run.machine.clone(), run.id);
+        move |source| {
+            let unknown = matches!(&source, ClientError::Refused(it) if it.kind == ProblemKind::NotFound);
+            if unknown { Self::NoLog { machine, run } } else { Self::Agent { machine, source } }
+        }
     }
 
     pub(crate) fn agent(machine: &MachineName) -> impl FnOnce(ClientError) -> Self {

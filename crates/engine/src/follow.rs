@@ -29,7 +29,7 @@ impl Following {
     /// # Errors
     /// When the machine refuses, or has not answered for half a minute.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
-        self.stream.next().await.map_err(Error::agent(&self.run.machine))
+        self.stream.next().await.map_err(Error::events(&self.run))
     }
 
     /// The run that is followed, as it was when following began.
@@ -56,7 +56,7 @@ impl Engine {
     /// When the run is unknown, or its machine does not answer or has no log of it.
     pub async fn log(&self, id: RunId, from: u64) -> Result<bytes::Bytes, Error> {
         let run = self.run(id).await?;
-        self.client(&run.machine)?.log(id, from).await.map_err(Error::agent(&run.machine))
+        self.client(&run.machine)?.log(id, from).await.map_err(Error::events(&run))
     }
 
     /// Waits until a run has ended and everything that follows from it is done, and returns it.

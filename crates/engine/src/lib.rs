@@ -109,17 +109,22 @@ impl Engine {
         Client::new(&known.host, known.port, token).map_err(Error::agent(machine))
     }
 
+    /// Where the commits of a repo come from and go to, as this machine knows it.
+    async fn origin(&self, name: &RepoName) -> Result<String, Error> {
+        let (repo, clone) = (self.repo(name)?.clone(), self.settings.clones.get(name).cloned());
+        let found = blocking(move || origin(&repo, clone.as_deref())).await;
+        found.map_err(|reason| Error::RepoUnusable { repo: name.clone(), reason })
+    }
+
     /// The repo store, made at the first use.
     async fn store(&self, name: &RepoName) -> Result<Store, Error> {
         if let Some(store) = self.stores.lock().expect(UNPOISONED).get(name) {
             return Ok(store.clone());
         }
-        let configured = self.repo(name)?.clone();
+        let origin = self.origin(name).await?;
         let clone = self.settings.clones.get(name).cloned();
         let (git, home, repo) = (self.git.clone(), self.settings.home.clone(), name.clone());
         let store = blocking(move || {
-            let origin = origin(&configured, clone.as_deref())
-                .map_err(|reason| Error::RepoUnusable { repo: repo.clone(), reason })?;
             Store::open(&git, &home, &repo, &origin, clone.as_deref())
                 .map_err(Error::git(&repo, "opening its store"))
         })
@@ -138,7 +143,7 @@ pub fn origin(repo: &Repo, clone: Option<&Utf8Path>) -> Result<String, String> {
     match (&repo.origin, clone) {
         (Some(origin), _) => Ok(origin.clone()),
         (None, Some(clone)) => coord_git::clone::origin_of(clone)
-            .map_err(|error| chain(&error))?
+            .map_err(|error| error.to_string())?
             .ok_or_else(|| format!("its clone at {clone} has no remote called `origin`")),
         (None, None) => Err("neither an `origin` nor a clone on this machine is configured".to_owned()),
     }

@@ -6,7 +6,7 @@ use coord_core::merge::{Candidate, Hold, order, verdict};
 use coord_core::name::{CommitSha, RepoName};
 use coord_core::repo::MergeMethod;
 use coord_core::run::Run;
-use coord_core::task::TaskRef;
+use coord_core::task::{TaskRef, TaskState};
 use coord_forge::local::{Landed, Landing, Words};
 
 use crate::error::Error;
@@ -48,8 +48,8 @@ pub enum Fate {
 pub struct Step {
     /// The task.
     pub task: TaskRef,
-    /// Its pull request.
-    pub pull_request: u64,
+    /// Its pull request, if one was opened.
+    pub pull_request: Option<u64>,
     /// What happened.
     pub fate: Fate,
 }
@@ -77,21 +77,20 @@ impl Engine {
     /// When the board or a store cannot be read.
     pub async fn plan_merge(&self, wish: &MergeWish) -> Result<Vec<Step>, Error> {
         self.settle().await?;
-        let queue = self.queue(wish, Freshness::Origin).await?;
-        Ok(queue
-            .into_iter()
-            .map(|candidate| {
-                let holds = verdict(&candidate);
-                let fate = if holds.is_empty() {
-                    Fate::WouldMerge
-                } else if holds.iter().all(Hold::lifted_by_testing) {
-                    Fate::WouldTest(words(&holds))
-                } else {
-                    Fate::Parked(words(&holds))
-                };
-                step(&candidate, fate)
-            })
-            .collect())
+        let queue = self.queue(wish).await?;
+        let mut steps = self.without_a_change(wish, &queue).await?;
+        steps.extend(queue.into_iter().map(|candidate| {
+            let holds = verdict(&candidate);
+            let fate = if holds.is_empty() {
+                Fate::WouldMerge
+            } else if holds.iter().all(Hold::lifted_by_testing) {
+                Fate::WouldTest(words(&holds))
+            } else {
+                Fate::Parked(words(&holds))
+            };
+            step(&candidate, fate)
+        }));
+        Ok(steps)
     }
 
     /// Merges what may be merged, testing first where that is what is missing. A change that cannot merge is
@@ -105,8 +104,12 @@ impl Engine {
         tell: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Step>, Error> {
         self.settle().await?;
-        let mut steps = Vec::new();
-        for candidate in self.queue(wish, Freshness::Origin).await? {
+        let queue = self.queue(wish).await?;
+        let mut steps = self.without_a_change(wish, &queue).await?;
+        for step in &steps {
+            tell(Progress::Step(step));
+        }
+        for candidate in queue {
             let fate = self.merge_one(&candidate, wish.method, tell).await?;
             let step = step(&candidate, fate);
             tell(Progress::Step(&step));
@@ -115,17 +118,30 @@ impl Engine {
         Ok(steps)
     }
 
-    /// Changes with an open pull request, in the order in which they are tried.
-    pub(crate) async fn queue(
-        &self,
-        wish: &MergeWish,
-        freshness: Freshness,
-    ) -> Result<Vec<Candidate>, Error> {
-        let mut queue = self.candidates(wish.repo.as_ref(), freshness).await?;
-        queue.retain(|it| {
-            it.pull_request.is_some() && (wish.only.is_empty() || wish.only.contains(&it.change.task))
+    /// Changes with an open pull request, or those asked for, in the order in which they are tried.
+    async fn queue(&self, wish: &MergeWish) -> Result<Vec<Candidate>, Error> {
+        if let Some(repo) = &wish.repo {
+            self.repo(repo)?;
+        }
+        let mut queue = self.candidates(wish.repo.as_ref(), Freshness::Origin).await?;
+        queue.retain(|it| match wish.only.as_slice() {
+            [] => it.pull_request.is_some(),
+            only => only.contains(&it.change.task),
         });
         Ok(order(queue, &wish.order))
+    }
+
+    /// What became of the tasks that were asked for and have nothing to merge.
+    async fn without_a_change(&self, wish: &MergeWish, queue: &[Candidate]) -> Result<Vec<Step>, Error> {
+        let mut steps: Vec<Step> = Vec::new();
+        for task in &wish.only {
+            let seen = steps.iter().map(|it| &it.task).chain(queue.iter().map(|it| &it.change.task));
+            if !seen.into_iter().any(|it| it == task) {
+                let fate = self.fate_of_gone(task).await?;
+                steps.push(Step { task: task.clone(), pull_request: None, fate });
+            }
+        }
+        Ok(steps)
     }
 
     async fn merge_one(
@@ -173,12 +189,13 @@ impl Engine {
         Ok(Fate::Parked(vec!["its base branch moves faster than it can be tested; try again".to_owned()]))
     }
 
-    /// A change that is no candidate any more was merged, by us before a crash or by somebody else.
+    /// A task without a candidate was merged (by us, perhaps before a crash, or by somebody else), was closed,
+    /// or has nothing to merge yet.
     async fn fate_of_gone(&self, task: &TaskRef) -> Result<Fate, Error> {
-        let change = self.board.change(task).await.map_err(Error::board("reading a change"))?;
-        Ok(match change.map(|it| it.state) {
-            Some(coord_core::change::ChangeState::Merged { commit, .. }) => Fate::Merged(commit),
-            Some(_) | None => Fate::Parked(vec!["its task was closed".to_owned()]),
+        Ok(match self.task(task).await?.state {
+            TaskState::Merged { commit } => Fate::Merged(commit),
+            TaskState::Closed { .. } => Fate::Parked(vec!["its task was closed".to_owned()]),
+            TaskState::Open => Fate::Parked(vec![Hold::NoHead.to_string()]),
         })
     }
 
@@ -227,7 +244,7 @@ impl Engine {
 }
 
 fn step(candidate: &Candidate, fate: Fate) -> Step {
-    let pull_request = candidate.pull_request.as_ref().map_or(0, |it| it.number);
+    let pull_request = candidate.pull_request.as_ref().map(|it| it.number);
     Step { task: candidate.change.task.clone(), pull_request, fate }
 }
 

@@ -10,6 +10,7 @@ use coord_core::merge::{Candidate, gates};
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunKind};
 use coord_core::task::{Task, TaskRef};
+use coord_git::checkout::CheckoutError;
 use coord_git::history::{CommitLine, DiffStat};
 
 use crate::error::Error;
@@ -44,24 +45,23 @@ impl Engine {
         match opened.map_err(Error::board("opening a pull request"))? {
             Opening::Open(pull_request) => Ok(pull_request),
             Opening::NothingPublished => Err(Error::NothingPublished(task.clone())),
-            Opening::NotOpen(state) => {
-                Err(Error::TaskRefused(format!("{task} is {} already", state.as_str())))
-            }
+            Opening::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
         }
     }
 
     /// Puts the change into `directory`, for looking and trying: a clone of its own, on the change's branch.
     ///
     /// # Errors
-    /// When nothing is published, or the directory exists.
+    /// When nothing is published, or something is in the way.
     pub async fn checkout(&self, task: &TaskRef, directory: &Utf8Path) -> Result<Utf8PathBuf, Error> {
         self.settle().await?;
         let candidate = self.published(task).await?;
         let store = self.store(&task.repo).await?;
-        let (branch, target, repo) = (candidate.change.branch, directory.to_owned(), task.repo.clone());
-        blocking(move || {
-            store.checkout(&branch, &target).map_err(Error::git(&repo, "checking a change out"))?;
-            Ok(target)
+        let (branch, target, task) = (candidate.change.branch, directory.to_owned(), task.clone());
+        blocking(move || match store.checkout(&branch, &target) {
+            Ok(()) => Ok(target),
+            Err(CheckoutError::InTheWay(directory)) => Err(Error::InTheWay { task, directory }),
+            Err(error) => Err(Error::git(&task.repo, "checking a change out")(error)),
         })
         .await
     }
@@ -97,7 +97,8 @@ fn body(
         line(format_args!("- {} ({})", commit.subject, commit.sha.short()));
     }
     if let Some(DiffStat { files, insertions, deletions }) = stat {
-        line(format_args!("\n{files} files changed, {insertions} lines added, {deletions} removed."));
+        let (files, insertions) = (counted(files, "file"), counted(insertions, "line"));
+        line(format_args!("\n{files} changed, {insertions} added, {deletions} removed."));
     }
     line(format_args!("\n## Tests\n"));
     let standing = gates(candidate);
@@ -117,4 +118,8 @@ fn body(
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));
     line(format_args!("Closes {}", task.task));
     text
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

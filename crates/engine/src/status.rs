@@ -82,7 +82,10 @@ impl Engine {
             waiting.push(WaitingView {
                 task: task.task.to_string(),
                 title: task.title.clone(),
-                blockers: blockers(task, &waited, live, &self.settings.repos, None).iter().map(ToString::to_string).collect(),
+                blockers: blockers(task, &waited, live, &self.settings.repos, None)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             });
         }
         Ok(waiting)

@@ -117,7 +117,7 @@ impl Engine {
         self.known_tasks(&new.after).await?;
         match self.board.add_task(new, clock::now()).await.map_err(Error::board("adding a task"))? {
             Added::Task(task) => Ok(task),
-            Added::Circle(circle) => Err(in_a_circle(&circle)),
+            Added::Circle(circle) => Err(Error::Circle(circle)),
         }
     }
 
@@ -144,10 +144,8 @@ impl Engine {
         }
         match self.board.edit_task(task, edit, clock::now()).await.map_err(Error::board("editing a task"))? {
             Edited::Task(task) => Ok(task),
-            Edited::NotOpen(state) => {
-                Err(Error::TaskRefused(format!("{task} is {} and cannot be edited", state.as_str())))
-            }
-            Edited::Circle(circle) => Err(in_a_circle(&circle)),
+            Edited::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
+            Edited::Circle(circle) => Err(Error::Circle(circle)),
         }
     }
 
@@ -160,12 +158,8 @@ impl Engine {
         let closing = self.board.close_task(task, reason, clock::now()).await;
         match closing.map_err(Error::board("closing a task"))? {
             Closing::Closed => self.task(task).await,
-            Closing::NotOpen(state) => {
-                Err(Error::TaskRefused(format!("{task} is {} already", state.as_str())))
-            }
-            Closing::Busy(run) => {
-                Err(Error::TaskRefused(format!("run {run} is at {task}; stop it with `coord stop {run}`")))
-            }
+            Closing::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
+            Closing::Busy(run) => Err(Error::Busy { task: task.clone(), run }),
         }
     }
 
@@ -181,21 +175,14 @@ fn ambiguous(text: &str, candidates: impl Iterator<Item = String>) -> Error {
     Error::AmbiguousId { text: text.to_owned(), candidates: candidates.take(CANDIDATES).collect() }
 }
 
-fn in_a_circle(circle: &[TaskRef]) -> Error {
-    let path = circle.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
-    Error::TaskRefused(format!("the tasks would wait for each other: {path}"))
-}
-
 /// A title is one line: a line break in it becomes a space.
 fn one_line(title: &str) -> Result<String, Error> {
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     if title.is_empty() {
-        return Err(Error::TaskRefused("a task needs a title".to_owned()));
+        return Err(Error::BadTitle("a task needs a title"));
     }
     if title.chars().count() > 500 {
-        return Err(Error::TaskRefused(
-            "a title has at most 500 characters; put the rest in the body".to_owned(),
-        ));
+        return Err(Error::BadTitle("a title has at most 500 characters; put the rest in the body"));
     }
     Ok(title)
 }

@@ -40,7 +40,7 @@ pub enum ClientError {
         url: String,
         /// What the transport said.
         #[source]
-        source: reqwest::Error,
+        source: Transport,
     },
     /// The agent server said no.
     #[error("{0}")]
@@ -53,6 +53,33 @@ pub enum ClientError {
         /// What it said instead.
         what: String,
     },
+}
+
+/// What the transport said, without the layers between it and the system.
+#[derive(Debug)]
+pub struct Transport(reqwest::Error);
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut cause: &dyn std::error::Error = &self.0;
+        while let Some(below) = cause.source() {
+            cause = below;
+        }
+        write!(f, "{cause}")
+    }
+}
+
+impl std::error::Error for Transport {}
+
+impl ClientError {
+    /// Whether it is certain that the other side never saw the request.
+    #[must_use]
+    pub fn never_arrived(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => source.0.is_connect(),
+            Self::Refused(_) | Self::Foreign { .. } => false,
+        }
+    }
 }
 
 /// What became of a start.
@@ -73,11 +100,10 @@ impl Client {
     pub fn new(host: &str, port: u16, token: SecretString) -> Result<Self, ClientError> {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let base = format!("http://{host}:{port}");
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .build()
-            .map_err(|source| ClientError::Unreachable { url: base.clone(), source })?;
+        let http =
+            reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).build().map_err(|source| {
+                ClientError::Unreachable { url: base.clone(), source: Transport(source) }
+            })?;
         Ok(Self { http, base, token })
     }
 
@@ -180,7 +206,7 @@ impl Client {
     }
 
     fn unreachable(&self, source: reqwest::Error) -> ClientError {
-        ClientError::Unreachable { url: self.base.clone(), source: source.without_url() }
+        ClientError::Unreachable { url: self.base.clone(), source: Transport(source.without_url()) }
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {

@@ -65,21 +65,21 @@ struct Document {
 #[derive(Serialize)]
 struct Merged {
     task: String,
-    pull_request: u64,
+    pull_request: Option<u64>,
     commit: String,
 }
 
 #[derive(Serialize)]
 struct Parked {
     task: String,
-    pull_request: u64,
+    pull_request: Option<u64>,
     reason: String,
 }
 
 #[derive(Serialize)]
 struct Planned {
     task: String,
-    pull_request: u64,
+    pull_request: Option<u64>,
     step: &'static str,
     reason: String,
 }
@@ -97,14 +97,28 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         only: named(engine, &args.tasks).await?,
         method: args.method.map(|it| it.0),
     };
-    let steps = if args.dry_run {
-        engine.plan_merge(&wish).await?
-    } else {
-        if let Some(here) = &engine.settings().here {
-            session.reach(here, ui).await?;
+    if args.dry_run {
+        let steps = engine.plan_merge(&wish).await?;
+        for step in &steps {
+            say(step, ui)?;
         }
-        engine.merge(&wish, &mut |progress| ui.talk(&told(&progress, ui))).await?
+        return report(&steps, ui);
+    }
+    if let Some(here) = &engine.settings().here {
+        session.reach(here, ui).await?;
+    }
+    let mut said = Ok(());
+    let mut tell = |progress: Progress<'_>| match progress {
+        Progress::Testing { task, run, because } => {
+            let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            ui.talk(&format!("{task}: run {} tests it first ({because})", run.id));
+        }
+        // A reader who has gone away stops the telling, not the merging.
+        Progress::Step(step) if said.is_ok() => said = say(step, ui),
+        Progress::Step(_) => {}
     };
+    let steps = engine.merge(&wish, &mut tell).await?;
+    said?;
     report(&steps, ui)
 }
 
@@ -116,28 +130,19 @@ async fn named(engine: &Engine, texts: &[String]) -> Result<Vec<TaskRef>, CliErr
     Ok(tasks)
 }
 
-fn told(progress: &Progress<'_>, ui: &Ui) -> String {
-    match progress {
-        Progress::Testing { task, run, because } => {
-            let because = because.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            format!("{task}: run {} tests it first ({because})", run.id)
-        }
-        Progress::Step(step) => sentence(step, ui),
+/// Tells people what happened to one change; programs get it all in one document.
+fn say(step: &Step, ui: &Ui) -> Result<(), CliError> {
+    if ui.is_json() {
+        return Ok(());
     }
-}
-
-fn sentence(step: &Step, ui: &Ui) -> String {
-    let (task, number) = (&step.task, step.pull_request);
-    match &step.fate {
-        Fate::Merged(commit) => {
-            format!("{} {task} (#{number}) by {}", ui.paint(Tone::Good, "merged"), commit.short())
-        }
-        Fate::WouldMerge => format!("{} {task} (#{number})", ui.paint(Tone::Good, "would merge")),
-        Fate::WouldTest(why) => format!("would test {task} (#{number}) first: {}", why.join("; ")),
-        Fate::Parked(why) => {
-            format!("{} {task} (#{number}): {}", ui.paint(Tone::Bad, "left alone"), why.join("; "))
-        }
-    }
+    let number = step.pull_request.map_or(String::new(), |it| format!(" (#{it})"));
+    let which = format!("{}{number}", step.task);
+    ui.data(&match &step.fate {
+        Fate::Merged(commit) => format!("{} {which} by {}", ui.paint(Tone::Good, "merged"), commit.short()),
+        Fate::WouldMerge => format!("{} {which}", ui.paint(Tone::Good, "would merge")),
+        Fate::WouldTest(why) => format!("would test {which} first: {}", why.join("; ")),
+        Fate::Parked(why) => format!("{} {which}: {}", ui.paint(Tone::Bad, "left alone"), why.join("; ")),
+    })
 }
 
 fn report(steps: &[Step], ui: &Ui) -> Result<(), CliError> {
@@ -157,10 +162,13 @@ fn report(steps: &[Step], ui: &Ui) -> Result<(), CliError> {
             }
         }
     }
-    let lines: Vec<_> = steps.iter().map(|it| sentence(it, ui)).collect();
-    let human = if steps.is_empty() { "no pull request is open".to_owned() } else { lines.join("\n") };
-    let next: Vec<_> = document.parked.iter().map(|it| why(&it.task)).collect();
-    ui.finish(&document, &human, &next)?;
+    let why = |it: &Parked| Next::new(format!("coord why {}", it.task), "explains what holds it");
+    let next: Vec<_> = document.parked.iter().map(why).collect();
+    if ui.is_json() {
+        ui.finish(&document, "", &next)?;
+    } else if steps.is_empty() {
+        ui.talk("no pull request is open; `coord status` shows what there is");
+    }
     if document.parked.is_empty() {
         return Ok(());
     }
@@ -170,8 +178,4 @@ fn report(steps: &[Step], ui: &Ui) -> Result<(), CliError> {
     error.hints = next.into_iter().map(|it| format!("`{}` {}", it.command, it.why)).collect();
     // With --json the document has said it all; one document is what is printed.
     if ui.is_json() { Err(error.said()) } else { Err(error) }
-}
-
-fn why(task: &str) -> Next {
-    Next::new(format!("coord why {task}"), "explains what holds it")
 }

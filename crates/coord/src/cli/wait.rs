@@ -38,7 +38,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
     let run = session.engine.wait_for_run(run.id, args.timeout).await?;
-    let verdict = watch::verdict(&run);
+    
     let next = match run.kind {
         RunKind::Work => vec![
             Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),
@@ -46,8 +46,13 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         ],
         RunKind::Test => vec![Next::new(format!("coord pr {}", run.task), "open its pull request")],
     };
-    let next = if verdict.is_ok() { next } else { Vec::new() };
-    ui.finish(&Document { run: RunView::from(&run) }, &watch::summary(&run), &next)?;
-    // The document has told it already, if one was printed.
-    if ui.is_json() { verdict.map_err(CliError::said) } else { verdict }
+    let Err(error) = watch::verdict(&run) else {
+        return ui.finish(&Document { run: RunView::from(&run) }, &watch::summary(&run), &next);
+    };
+    if !ui.is_json() {
+        return Err(error);
+    }
+    // The document tells it already.
+    ui.finish(&Document { run: RunView::from(&run) }, "", &[])?;
+    Err(error.said())
 }

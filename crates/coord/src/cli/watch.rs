@@ -9,10 +9,10 @@ use coord_engine::Engine;
 use coord_engine::error::Error;
 
 use crate::context::Context;
-use crate::error::{CliError, ErrorKind};
+use crate::error::{CliError, ErrorKind, one_line};
 use crate::render::{Detail, line};
 use crate::session::Session;
-use crate::ui::Ui;
+use crate::ui::{Ui, when};
 
 /// Watch a run until it has ended
 ///
@@ -65,10 +65,9 @@ pub async fn watch(
         },
     }
     let run = engine.wait_for_run(id, limit).await?;
-    if !ui.is_json() {
-        ui.talk(&summary(&run));
-    }
-    verdict(&run)
+    verdict(&run)?;
+    ui.talk(&summary(&run));
+    Ok(())
 }
 
 async fn show_events(engine: &Engine, id: RunId, detail: Detail, ui: &Ui) -> Result<(), CliError> {
@@ -83,18 +82,16 @@ async fn show_events(engine: &Engine, id: RunId, detail: Detail, ui: &Ui) -> Res
     Ok(())
 }
 
-/// How a run ended, in a line or two.
+/// How a run ended, in a line.
 #[must_use]
 pub fn summary(run: &Run) -> String {
     let Some(end) = run.state.end() else {
         return format!("run {} of {} is {}", run.id, run.task, run.state.as_str());
     };
-    let took = end.at.duration_since(run.created_at).as_secs();
+    let took = when::took(run.created_at, end.at);
     let cost = end.report.cost_usd.map_or(String::new(), |it| format!(", ${it:.2} as the runtime counts it"));
-    let kept = end.rescue.as_ref().map_or(String::new(), |it| {
-        format!("\nuncommitted work is kept at {} in the repo store of {}", it.reference, run.machine)
-    });
-    format!("run {} of {} ended as {} after {took} s{cost}{kept}", run.id, run.task, end.outcome)
+    let outcome = one_line(&end.outcome.to_string());
+    format!("run {} of {} ended as {outcome} (after {took}{cost})", run.id, run.task)
 }
 
 /// Whether the run did what was wanted of it; an error otherwise, which is what the exit code says.
@@ -105,9 +102,42 @@ pub fn verdict(run: &Run) -> Result<(), CliError> {
     match run.state.end() {
         Some(end) if end.outcome == Outcome::Done => Ok(()),
         Some(end) => {
-            Err(CliError::new(ErrorKind::Failed, format!("run {} ended as {}", run.id, end.outcome))
-                .hint(format!("`coord log {}` shows everything it did", run.id)))
+            let mut error = CliError::new(ErrorKind::Failed, summary(run)).hint(cure(run, &end.outcome));
+            if let Some(rescue) = &end.rescue {
+                let (kept, machine) = (&rescue.reference, &run.machine);
+                error = error.hint(format!("uncommitted work is kept at {kept} in the repo store of {machine}"));
+            }
+            Err(error)
         }
         None => Err(CliError::new(ErrorKind::Bug, format!("run {} has not ended", run.id))),
+    }
+}
+
+/// Where to look after an end that was not wanted.
+fn cure(run: &Run, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::SetupFailed { .. } => "`coord doctor` looks for what is wrong".to_owned(),
+        Outcome::Auth { .. } | Outcome::Credit { .. } => {
+            format!("log in on {}, then `coord doctor --probe` tries it with one tiny turn", run.machine)
+        }
+        Outcome::Lost { .. } | Outcome::PushFailed { .. } => {
+            format!("`coord why {}` says what is known", run.id)
+        }
+        Outcome::Done
+        | Outcome::NoChange
+        | Outcome::Dirty
+        | Outcome::Stuck { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Limited { .. }
+        | Outcome::Transient { .. }
+        | Outcome::Context
+        | Outcome::Budget { .. }
+        | Outcome::Truncated
+        | Outcome::Timeout { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::Interrupted
+        | Outcome::Cancelled
+        | Outcome::Unknown => format!("`coord log {}` shows everything it did", run.id),
     }
 }

@@ -5,7 +5,7 @@ use coord_engine::why::WhyView;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::session::Session;
-use crate::ui::{Next, Tone, Ui};
+use crate::ui::{Next, Tone, Ui, when};
 
 /// Explain why a task or a run is where it is
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,6 @@ fn text(view: &WhyView, ui: &Ui) -> String {
         format!("  {}{asked}", it.detail)
     }));
     lines.push("history".to_owned());
-    lines.extend(view.events.iter().map(|it| format!("  {} {}", ui.paint(Tone::Faint, &it.at), it.what)));
+    lines.extend(view.events.iter().map(|it| format!("  {} {}", ui.paint(Tone::Faint, when::local(&it.at)), it.what)));
     lines.join("\n")
 }
