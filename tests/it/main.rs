@@ -6,15 +6,18 @@
 #![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
 mod config;
+mod demo;
 mod doctor;
 mod fleet;
 mod init;
 mod machine;
+mod proxy;
 
 mod happy;
 mod merging;
-mod work;
 mod script;
+mod surviving;
+mod work;
 
 /// A file that nobody lists here would be a file of tests that never run.
 #[test]

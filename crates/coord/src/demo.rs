@@ -79,7 +79,8 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         tempfile::Builder::new().prefix("coord-demo-").tempdir().map_err(|error| failed(error.into()))?;
     let root = Utf8PathBuf::from_path_buf(dir.path().to_owned())
         .map_err(|_| failed(anyhow::anyhow!("the temporary directory's name is not UTF-8")))?;
-    let scratch = Scratch::lay_out(&root).map_err(failed)?;
+    let runtimes = cx.config().map(|it| it.runtimes).unwrap_or_default();
+    let scratch = Scratch::lay_out(&root, &runtimes).map_err(failed)?;
     let session = Session::open(&surroundings(cx, &scratch)).await?;
     let carried = tokio::select! {
         carried = carry_all(&session, args, ui) => carried,

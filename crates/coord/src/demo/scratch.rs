@@ -1,6 +1,7 @@
 //! The scratch directory of the demo: a bare origin, a clone with a small real project, a configuration, and
 //! five tasks. It is laid out with the commands that a user would type.
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use coord_agent::order::RuntimeConfig;
 use coord_board::NewTask;
+use coord_core::name::RuntimeName;
 use coord_core::task::TaskRef;
 
 /// What the demo calls its repo.
@@ -54,8 +57,8 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Lays it out in the empty directory `root`.
-    pub fn lay_out(root: &Utf8Path) -> anyhow::Result<Self> {
+    /// Lays it out in the empty directory `root`. `runtimes` are the user's own, where there is a configuration.
+    pub fn lay_out(root: &Utf8Path, runtimes: &BTreeMap<RuntimeName, RuntimeConfig>) -> anyhow::Result<Self> {
         let (origin, clone) = (root.join("origin.git"), root.join(REPO));
         git(root, &["init", "--quiet", "--bare", "--initial-branch=main", origin.as_str()])?;
         git(root, &["clone", "--quiet", origin.as_str(), clone.as_str()])?;
@@ -79,10 +82,11 @@ impl Scratch {
         git(&clone, &["push", "--quiet", "origin", "HEAD:main"])?;
         let config = root.join("coordinator.yml");
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let runtimes = serde_yaml::to_string(&BTreeMap::from([("runtimes", runtimes)]))?;
         fs_err::write(
             &config,
             format!(
-                "repos:\n  - name: {REPO}\n    test_command: ./test.sh\n    merge_method: merge\n\
+                "{runtimes}repos:\n  - name: {REPO}\n    test_command: ./test.sh\n    merge_method: merge\n\
                  machines:\n  - name: {MACHINE}\n    port: {port}\n    slots: 2\n    repo_paths:\n      {REPO}: {clone}\n"
             ),
         )?;
