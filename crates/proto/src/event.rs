@@ -2,8 +2,8 @@
 //!
 //! A line is `{"n":7,"at":"…","event":{"kind":"text",…},"raw":{…}}`. `n` counts lines from 1 without a hole.
 //! `event` is what `coord` understood; `raw` is the line the worker printed, to the letter, attached to the
-//! first event made of it. A line of the worker that is no JSON is an `output` event and is its own raw text;
-//! one that is not even UTF-8 carries its bytes in `raw_base64`.
+//! first event made of it. A line of the worker that is no JSON is mostly an `output` event and is its own raw
+//! text; one that neither form gives back to the letter carries its bytes in `raw_base64`.
 
 use base64::Engine as _;
 use coord_core::run::RunEnd;
@@ -23,7 +23,8 @@ pub struct Event {
     /// The worker's own line, where it is JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Box<RawValue>>,
-    /// The worker's own line, where it is not UTF-8.
+    /// The worker's own line, where neither `raw` nor the event's text is it to the letter: it is not UTF-8, or
+    /// only a part of it is the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_base64: Option<String>,
 }
