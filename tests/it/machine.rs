@@ -153,3 +153,10 @@ fn pid_in(path: &Utf8PathBuf) -> u32 {
         pid.ok_or_else(|| record.to_string())
     })
 }
+
+/// Every file below a directory. One that goes away meanwhile is left out.
+pub(crate) fn walk(dir: &camino::Utf8Path) -> Vec<Utf8PathBuf> {
+    let Ok(entries) = dir.read_dir_utf8() else { return Vec::new() };
+    let paths = entries.flatten().map(|it| it.path().to_owned());
+    paths.flat_map(|it| if it.is_dir() && !it.is_symlink() { walk(&it) } else { vec![it] }).collect()
+}
