@@ -206,6 +206,12 @@ impl Engine {
         method: Option<MergeMethod>,
     ) -> Result<Landed, Error> {
         let change = candidate.change.clone();
+        // Another merge may have landed and recorded it since the board was read for this one, and removed its
+        // notes before they were looked for; without this second look at the board it would land twice.
+        let again = self.board.change(&change.task).await.map_err(Error::board("reading a change"))?;
+        if again.is_none_or(|it| it.state != change.state) {
+            return Ok(Landed::BaseMoved);
+        }
         let repo = self.repo(&change.task.repo)?;
         let method = method.unwrap_or(repo.merge_method);
         let title = self.task(&change.task).await?.title;

@@ -2,8 +2,9 @@
 //!
 //! What lands is a commit whose tree is the tested tree and whose first parent is the base it was tested on,
 //! pushed to origin by compare-and-swap. Between the push and the board's record of it a crash is possible, so
-//! the commit is written to a reference of the store first: [`Landing::recover`] finds it there and looks
-//! whether origin has it.
+//! the commit is noted by a reference of the store first: [`Landing::recover`] finds it there and looks
+//! whether origin has it. Each commit that is tried has a note of its own until the board knows: the push of a
+//! merge that was killed may arrive while the next one is under way.
 
 use coord_core::change::Change;
 use coord_core::gate::MergeInput;
@@ -123,38 +124,40 @@ impl Landing<'_> {
     /// # Errors
     /// When the store cannot be read.
     pub fn recover(&self, base: &CommitSha) -> Result<Option<CommitSha>, LandError> {
-        let Some(commit) = self.store.read_ref(&self.reference()).map_err(LandError::Note)? else {
-            return Ok(None);
-        };
-        let landed = self.store.is_ancestor(&commit, base).map_err(LandError::History)?;
-        Ok(landed.then_some(commit))
+        for commit in self.store.refs_below(&self.notes()).map_err(LandError::Note)? {
+            if self.store.is_ancestor(&commit, base).map_err(LandError::History)? {
+                return Ok(Some(commit));
+            }
+        }
+        Ok(None)
     }
 
-    /// Removes the note, once the board knows.
+    /// Removes the notes, once the board knows.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub fn forget(&self) -> Result<(), LandError> {
-        let reference = self.reference();
-        let Some(commit) = self.store.read_ref(&reference).map_err(LandError::Note)? else { return Ok(()) };
-        match self.store.delete_ref(&reference, &commit).map_err(LandError::Note)? {
+        for commit in self.store.refs_below(&self.notes()).map_err(LandError::Note)? {
+            match self.store.delete_ref(&self.note_of(&commit), &commit).map_err(LandError::Note)? {
+                Moved::Done | Moved::Lost { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, commit: &CommitSha) -> Result<(), LandError> {
+        let written = self.store.write_ref(&self.note_of(commit), None, commit, "landing");
+        match written.map_err(LandError::Note)? {
+            // The name says which commit it is: who was faster has written the same.
             Moved::Done | Moved::Lost { .. } => Ok(()),
         }
     }
 
-    fn note(&self, commit: &CommitSha) -> Result<(), LandError> {
-        let reference = self.reference();
-        loop {
-            let before = self.store.read_ref(&reference).map_err(LandError::Note)?;
-            let written = self.store.write_ref(&reference, before.as_ref(), commit, "landing");
-            match written.map_err(LandError::Note)? {
-                Moved::Done => return Ok(()),
-                Moved::Lost { .. } => {}
-            }
-        }
+    fn note_of(&self, commit: &CommitSha) -> String {
+        format!("{}/{commit}", self.notes())
     }
 
-    fn reference(&self) -> String {
+    fn notes(&self) -> String {
         format!("refs/coord/landing/{}", self.change.task.number)
     }
 }

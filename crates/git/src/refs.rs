@@ -55,6 +55,15 @@ impl Store {
         Ok(target(&repo, reference).map_err(read)?.map(sha))
     }
 
+    /// The commits that the references below the directory `prefix` of the store point to.
+    pub fn refs_below(&self, prefix: &str) -> Result<Vec<CommitSha>, RefError> {
+        let read = |source| RefError::Read { reference: prefix.to_owned(), source };
+        let repo = self.libgit2().map_err(read)?;
+        let found = repo.references_glob(&format!("{prefix}/*")).map_err(read)?;
+        let targets = found.map(|it| it.map(|it| it.target().map(sha)));
+        targets.filter_map(Result::transpose).collect::<Result<_, _>>().map_err(read)
+    }
+
     /// Points `reference` at `to`, provided that it is at `from` (or absent) now; `why` goes to its log.
     pub fn write_ref(
         &self,
