@@ -45,8 +45,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 An ID is a task (42, #42, api#42) or a run; a run may be shortened to any unique prefix.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 timed out, 4 not found, 5 refused (a gate, a claim, a
-limit, a lost race), 6 unreachable, 7 not authorised, 70 a bug in coord.";
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 timed out, 4 not found, 5 refused (a \
+gate, a claim, a limit, a lost race), 6 unreachable, 7 not authorised, 70 a bug in coord.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -25,6 +25,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
+use clap::error::ErrorKind as ClapError;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
@@ -46,12 +47,14 @@ fn main() -> ExitCode {
     };
     let ui = Ui::new(cli.json, no_colour);
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, environment, &ui)));
-    let error = match done {
+    let mut error = match done {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => error,
-        Err(_) => CliError::new(ErrorKind::Bug, "this is a bug in coord; the lines above say where")
-            .hint("`coord version` says which version to report it for"),
+        Err(_) => CliError::new(ErrorKind::Bug, "this is a bug in coord; the lines above say where"),
     };
+    if error.kind == ErrorKind::Bug {
+        error = error.hint("`coord version` says which version to report it for");
+    }
     ui.error(&error);
     if ui::is_closed_pipe(&error) { ExitCode::SUCCESS } else { error.kind.into() }
 }
@@ -63,8 +66,11 @@ fn misunderstood(error: &clap::Error, ui: &Ui) -> ExitCode {
         return shown.map_or(ErrorKind::Failed.into(), |()| ExitCode::SUCCESS);
     }
     if ui.is_json() {
-        let text = error.render().to_string();
-        let text = text.trim_start_matches("error: ").trim_end();
+        let silent = [ClapError::DisplayHelpOnMissingArgumentOrSubcommand, ClapError::MissingSubcommand];
+        let unsaid = silent.contains(&error.kind());
+        let text = if unsaid { "a command is missing".to_owned() } else { error.render().to_string() };
+        // What follows is how it is used, which is for people.
+        let text = text.split("\n\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
         ui.error(&CliError::new(ErrorKind::Usage, text).hint("`coord --help` shows the commands"));
     } else {
         ui.talk(error.render().to_string().trim_end());
@@ -148,17 +154,22 @@ fn surroundings(
     config_flag: Option<Utf8PathBuf>,
     environment: BTreeMap<String, String>,
 ) -> Result<Context, CliError> {
-    let odd = |what: &str| CliError::new(ErrorKind::Usage, what).hint("`coord --help` shows the commands");
-    let cwd = std::env::current_dir().map_err(|error| odd("the current directory is gone").because(error))?;
-    let cwd =
-        Utf8PathBuf::from_path_buf(cwd).map_err(|_| odd("the current directory's name is not UTF-8"))?;
+    let odd = |what: &str| CliError::new(ErrorKind::Usage, what);
+    let elsewhere = |what: &str| odd(what).hint("change to another directory and run it there");
+    let cwd = std::env::current_dir();
+    let cwd = cwd.map_err(|error| elsewhere("the current directory is gone").because(error))?;
+    let cwd = Utf8PathBuf::from_path_buf(cwd)
+        .map_err(|_| elsewhere("the current directory's name is not UTF-8"))?;
     let program = std::env::current_exe().map_err(|error| odd("this program has no path").because(error))?;
     let program = Utf8PathBuf::from_path_buf(program).map_err(|_| odd("this program's path is not UTF-8"))?;
     let user_home = environment.get("HOME").filter(|it| !it.is_empty()).map(Utf8PathBuf::from);
     let home = match (environment.get("COORD_HOME").filter(|it| !it.is_empty()), &user_home) {
         (Some(home), _) => cwd.join(home),
         (None, Some(user_home)) => user_home.join(".coord"),
-        (None, None) => return Err(odd("neither COORD_HOME nor HOME is set")),
+        (None, None) => {
+            return Err(odd("neither COORD_HOME nor HOME is set")
+                .hint("set COORD_HOME to a directory for the board and everything beside it"));
+        }
     };
     let host_name = hostname::get().unwrap_or_default().to_string_lossy().into_owned();
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();

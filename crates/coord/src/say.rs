@@ -2,6 +2,7 @@
 //!
 //! A command in backticks is a step out, as it stands; a test runs each of them.
 
+use coord_core::name::MachineName;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
 use coord_engine::error::Error;
@@ -12,7 +13,7 @@ use crate::error::{CliError, ErrorKind};
 
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
-        let (kind, hints) = cure(&error);
+        let (kind, hints) = (kind(&error), cure(&error));
         let message = error.to_string();
         let source = match error {
             Error::Agent { source, .. } => Some(anyhow::Error::from(source)),
@@ -46,86 +47,99 @@ impl From<Error> for CliError {
     }
 }
 
-fn cure(error: &Error) -> (ErrorKind, Vec<String>) {
-    let one = |text: String| vec![text];
+fn kind(error: &Error) -> ErrorKind {
     match error {
+        Error::UnknownRepo { .. }
+        | Error::UnknownMachine { .. }
+        | Error::UnknownId(_)
+        | Error::NoRun(_)
+        | Error::NoLog { .. } => ErrorKind::NotFound,
+        Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
+        Error::NoMachine { .. }
+        | Error::NotReady { .. }
+        | Error::NothingPublished(_)
+        | Error::Unfinished { .. }
+        | Error::Conflict { .. }
+        | Error::TestUnderWay { .. }
+        | Error::Held { .. }
+        | Error::Circle(_)
+        | Error::NotOpen { .. }
+        | Error::Busy { .. }
+        | Error::InTheWay { .. } => ErrorKind::Refused,
+        Error::NothingToTest(_) => ErrorKind::ConfigInvalid,
+        Error::RepoUnusable { .. } => ErrorKind::RepoUnusable,
+        Error::BadTitle(_) => ErrorKind::Usage,
+        Error::Token { .. } => ErrorKind::Unauthorised,
+        Error::Agent { source, .. } => kind_of_answer(source),
+        Error::TimedOut { .. } => ErrorKind::TimedOut,
+        Error::Board { .. } | Error::Git { .. } => ErrorKind::Failed,
+    }
+}
+
+fn kind_of_answer(source: &ClientError) -> ErrorKind {
+    let problem = match source {
+        ClientError::Unreachable { .. } | ClientError::Foreign { .. } => return ErrorKind::Unreachable,
+        ClientError::Refused(problem) => problem,
+    };
+    match problem.kind {
+        ProblemKind::Unauthorized => ErrorKind::Unauthorised,
+        ProblemKind::NotFound => ErrorKind::NotFound,
+        ProblemKind::Unable => ErrorKind::RuntimeUnusable,
+        ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
+        ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
+    }
+}
+
+fn cure(error: &Error) -> Vec<String> {
+    let one = match error {
         Error::UnknownRepo { .. } | Error::UnknownMachine { .. } => {
-            (ErrorKind::NotFound, one("`coord config` shows what is configured".to_owned()))
+            "`coord config` shows what is configured".to_owned()
         }
-        Error::UnknownId(_) => (
-            ErrorKind::NotFound,
-            vec!["`coord task list --all` lists tasks".to_owned(), "`coord status` lists runs".to_owned()],
-        ),
-        Error::AmbiguousId { candidates, .. } => (
-            ErrorKind::Ambiguous,
-            candidates.iter().map(|it| format!("`coord why {it}` for that one")).collect(),
-        ),
-        Error::NoRun(task) => (
-            ErrorKind::NotFound,
-            one(format!("`coord assign auto {} {}` starts one", task.repo, task.number)),
-        ),
-        Error::NoMachine { .. } => {
-            (ErrorKind::Refused, one("`coord status` shows which machines are busy with what".to_owned()))
+        Error::UnknownId(_) => {
+            let tasks = "`coord task list --all` lists tasks".to_owned();
+            return vec![tasks, "`coord status` lists runs".to_owned()];
         }
-        Error::NotReady { task, blockers } => (ErrorKind::Refused, blocked(task, blockers)),
-        Error::NothingPublished(task) | Error::Unfinished { task, .. } => {
-            (ErrorKind::Refused, one(format!("`coord why {task}` says what happened so far")))
+        Error::AmbiguousId { candidates, .. } => {
+            return candidates.iter().map(|it| format!("`coord why {it}` for that one")).collect();
         }
-        Error::Conflict { task, .. } => (
-            ErrorKind::Refused,
-            one(format!(
-                "`coord checkout {task}` gives you the change to merge by hand: commit there and push its branch"
-            )),
-        ),
-        Error::NothingToTest(repo) => (
-            ErrorKind::ConfigInvalid,
-            one(format!(
-                "set `test_command` for {repo} in the configuration, or `gates: []` if there is nothing to test; \
-                 `coord config` shows which file that is"
-            )),
-        ),
-        Error::TestUnderWay { run, .. } => {
-            (ErrorKind::Refused, one(format!("`coord wait {run}` waits for it")))
+        Error::NoRun(task) => format!("`coord assign auto {} {}` starts one", task.repo, task.number),
+        Error::NoMachine { .. } => "`coord status` shows which machines are busy with what".to_owned(),
+        Error::NotReady { task, blockers } => return blocked(task, blockers),
+        Error::NothingPublished(task) | Error::Unfinished { task, .. } | Error::Held { task, .. } => {
+            format!("`coord why {task}` says what happened so far")
         }
-        Error::Held { task, .. } => (ErrorKind::Refused, one(format!("`coord why {task}` explains it"))),
-        Error::RepoUnusable { .. } => {
-            (ErrorKind::RepoUnusable, one("`coord doctor` looks at every repo and names the cure".to_owned()))
-        }
-        Error::BadTitle(_) => (
-            ErrorKind::Usage,
-            one("a title is one line; `coord task add --help` shows where the rest goes".to_owned()),
+        Error::Conflict { task, .. } => format!(
+            "`coord checkout {task}` gives you the change to merge by hand: commit there and push its branch"
         ),
+        Error::NothingToTest(repo) => format!(
+            "set `test_command` for {repo} in the configuration, or `gates: []` if there is nothing to test; \
+             `coord config` shows which file that is"
+        ),
+        Error::TestUnderWay { run, .. } => format!("`coord wait {run}` waits for it"),
+        Error::RepoUnusable { .. } => "`coord doctor` looks at every repo and names the cure".to_owned(),
+        Error::BadTitle(_) => {
+            "a title is one line; `coord task add --help` shows where the rest goes".to_owned()
+        }
         Error::Circle(tasks) => {
             let why = |it| format!("`coord task show {it}` shows what it waits for");
-            (ErrorKind::Refused, tasks.first().map(why).into_iter().collect())
+            return tasks.iter().take(1).map(why).collect();
         }
-        Error::NotOpen { task, .. } => {
-            (ErrorKind::Refused, one(format!("`coord why {task}` says what happened to it")))
+        Error::NotOpen { task, .. } => format!("`coord why {task}` says what happened to it"),
+        Error::Busy { run, .. } => format!("`coord stop {run}` stops it"),
+        Error::InTheWay { task, directory } => {
+            format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)
         }
-        Error::Busy { run, .. } => (ErrorKind::Refused, one(format!("`coord stop {run}` stops it"))),
-        Error::InTheWay { task, directory } => (
-            ErrorKind::Refused,
-            one(format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)),
-        ),
-        Error::NoLog { run, .. } => {
-            (ErrorKind::NotFound, one(format!("`coord why {run}` says what became of it")))
-        }
-        Error::Token { .. } => {
-            (ErrorKind::Unauthorised, one("`coord doctor` says where each token is looked for".to_owned()))
-        }
-        Error::Agent { machine, source } => agent(machine.as_str(), source),
-        Error::TimedOut { .. } => {
-            (ErrorKind::TimedOut, one("it goes on; `coord status` shows where it is".to_owned()))
-        }
-        Error::Board { source, .. } => {
-            let hint = match source.downcast_ref() {
-                Some(coord_board::Error::Newer { .. }) => "`coord version` says which version this is",
-                Some(_) | None => "`coord doctor` looks at the directory and the disk of the board",
-            };
-            (ErrorKind::Failed, one(hint.to_owned()))
-        }
-        Error::Git { .. } => (ErrorKind::Failed, one("`coord doctor` looks at every repo".to_owned())),
-    }
+        Error::NoLog { run, .. } => format!("`coord why {run}` says what became of it"),
+        Error::Token { .. } => "`coord doctor` says where each token is looked for".to_owned(),
+        Error::Agent { machine, source } => return reach(machine, source),
+        Error::TimedOut { .. } => "it goes on; `coord status` shows where it is".to_owned(),
+        Error::Board { source, .. } => match source.downcast_ref() {
+            Some(coord_board::Error::Newer { .. }) => "`coord version` says which version this is".to_owned(),
+            Some(_) | None => "`coord doctor` looks at the directory and the disk of the board".to_owned(),
+        },
+        Error::Git { .. } => "`coord doctor` looks at every repo".to_owned(),
+    };
+    vec![one]
 }
 
 fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
@@ -143,18 +157,12 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
     hints.collect()
 }
 
-fn agent(machine: &str, source: &ClientError) -> (ErrorKind, Vec<String>) {
+fn reach(machine: &MachineName, source: &ClientError) -> Vec<String> {
     let doctor = "`coord doctor` checks every machine".to_owned();
-    let ClientError::Refused(problem) = source else {
-        let start = format!("run `coord agent --machine {machine}` on that machine");
-        return (ErrorKind::Unreachable, vec![doctor, start]);
-    };
-    let kind = match problem.kind {
-        ProblemKind::Unauthorized => ErrorKind::Unauthorised,
-        ProblemKind::NotFound => ErrorKind::NotFound,
-        ProblemKind::Unable => ErrorKind::RuntimeUnusable,
-        ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
-        ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
-    };
-    (kind, problem.hints.iter().cloned().chain([doctor]).collect())
+    match source {
+        ClientError::Refused(problem) => problem.hints.iter().cloned().chain([doctor]).collect(),
+        ClientError::Unreachable { .. } | ClientError::Foreign { .. } => {
+            vec![doctor, format!("run `coord agent --machine {machine}` on that machine")]
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use coord_agent::layout::Home;
 use coord_core::name::MachineName;
+use coord_core::run::Run;
 use coord_engine::Engine;
 use coord_proto::client::ClientError;
 
@@ -42,13 +43,18 @@ impl Session {
         let home = Home::new(cx.home.clone());
         if config.here.is_some() {
             // The local agent server may never have run; its token is made by whoever comes first.
-            let cannot = |error: anyhow::Error| {
+            let hint = "`coord doctor` looks at COORD_HOME and what is in it";
+            fs_err::create_dir_all(home.agent()).map_err(|error| {
+                CliError::new(ErrorKind::ConfigInvalid, format!("COORD_HOME cannot be {}", cx.home))
+                    .because(error)
+                    .hint("set COORD_HOME to a directory that you may write to")
+                    .hint(hint)
+            })?;
+            coord_agent::token::load_or_make(&home.token()).map_err(|error| {
                 CliError::new(ErrorKind::Unauthorised, "cannot use the agent server's token")
                     .because(error)
-                    .hint("`coord doctor` says what is wrong with it")
-            };
-            fs_err::create_dir_all(home.agent()).map_err(|error| cannot(error.into()))?;
-            coord_agent::token::load_or_make(&home.token()).map_err(|error| cannot(error.into()))?;
+                    .hint(hint)
+            })?;
         }
         let engine = Engine::open(config.settings(cx), &cx.environment).await?;
         Ok(Self {
@@ -88,6 +94,19 @@ impl Session {
         self.start_agent(machine).await?;
         ui.talk(&format!("started the agent server of this machine ({machine}) in the background"));
         Ok(())
+    }
+
+    /// Makes sure that the agent server which knows `run` answers, where it is this machine's: after a reboot
+    /// its runs are looked after again as soon as somebody asks for one. Others are asked as they are.
+    ///
+    /// # Errors
+    /// When it is this machine's and cannot be started.
+    pub async fn wake(&self, run: &Run, ui: &Ui) -> Result<(), CliError> {
+        if self.config.here.as_ref() == Some(&run.machine) {
+            self.reach(&run.machine, ui).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the agent server that [`Session::reach`] started, if it did, and waits until it has gone.

@@ -1,6 +1,7 @@
 //! `coord assign`.
 
 use camino::Utf8PathBuf;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::task::TaskRef;
 use coord_engine::assign::{Assignment, Wish};
@@ -29,8 +30,8 @@ pub struct Args {
     #[arg(long)]
     model: Option<String>,
 
-    /// The runtime, instead of the configured one: claude, script or command
-    #[arg(long)]
+    /// The runtime, instead of the configured one
+    #[arg(long, value_parser = PossibleValuesParser::new(["claude", "script"]).try_map(|it| it.parse::<RuntimeName>()))]
     runtime: Option<RuntimeName>,
 
     /// Something to tell the worker on top of the task

@@ -34,6 +34,7 @@ pub struct Args {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
+    session.wake(&run, ui).await?;
     if args.follow {
         let mut following = session.engine.follow(run.id, 0).await?;
         while let Some(event) = following.next().await? {

@@ -6,7 +6,7 @@ use coord_engine::view::{MachineView, RunView, StatusView};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::session::Session;
-use crate::ui::{Tone, Ui};
+use crate::ui::{Tone, Ui, when};
 
 /// Show machines, runs, changes and what waits to be merged
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,9 @@ fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
         }
         None => ui.paint(Tone::Strong, it.state),
     };
-    let mut lines = vec![format!("{} {:<5} {:<14} {state} on {}", it.id, it.kind, it.task, it.machine)];
+    let since = when::ago(it.ended_at.as_ref().unwrap_or(&it.created_at), coord_engine::clock::now());
+    let mut lines =
+        vec![format!("{} {:<5} {:<14} {state} on {}, {since}", it.id, it.kind, it.task, it.machine)];
     lines.extend(it.status.as_ref().map(|it| format!("    {it}")));
     lines.extend(it.stuck.as_ref().map(|it| ui.paint(Tone::Bad, format!("    stuck: {it}"))));
     lines

@@ -30,7 +30,11 @@ struct Document {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
+    session.wake(&run, ui).await?;
     let run = session.engine.stop(run.id).await?;
+    if let Some(kept) = watch::kept(&run) {
+        ui.talk(&kept);
+    }
     let next = Next::new(format!("coord why {}", run.task), "see where its task stands");
     ui.finish(&Document { run: RunView::from(&run) }, &watch::summary(&run), &[next])
 }

@@ -37,8 +37,9 @@ struct Document {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
+    session.wake(&run, ui).await?;
     let run = session.engine.wait_for_run(run.id, args.timeout).await?;
-    
+
     let next = match run.kind {
         RunKind::Work => vec![
             Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),

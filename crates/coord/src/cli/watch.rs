@@ -39,6 +39,7 @@ pub struct Args {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
+    session.wake(&run, ui).await?;
     let detail = if args.all { Detail::All } else { Detail::Important };
     watch(&session.engine, run.id, detail, args.timeout, ui).await
 }
@@ -94,6 +95,13 @@ pub fn summary(run: &Run) -> String {
     format!("run {} of {} ended as {outcome} (after {took}{cost})", run.id, run.task)
 }
 
+/// Where the work lies that a run left uncommitted.
+#[must_use]
+pub fn kept(run: &Run) -> Option<String> {
+    let rescue = run.state.end()?.rescue.as_ref()?;
+    Some(format!("uncommitted work is kept at {} in the repo store of {}", rescue.reference, run.machine))
+}
+
 /// Whether the run did what was wanted of it; an error otherwise, which is what the exit code says.
 ///
 /// # Errors
@@ -103,10 +111,7 @@ pub fn verdict(run: &Run) -> Result<(), CliError> {
         Some(end) if end.outcome == Outcome::Done => Ok(()),
         Some(end) => {
             let mut error = CliError::new(ErrorKind::Failed, summary(run)).hint(cure(run, &end.outcome));
-            if let Some(rescue) = &end.rescue {
-                let (kept, machine) = (&rescue.reference, &run.machine);
-                error = error.hint(format!("uncommitted work is kept at {kept} in the repo store of {machine}"));
-            }
+            error.hints.extend(kept(run));
             Err(error)
         }
         None => Err(CliError::new(ErrorKind::Bug, format!("run {} has not ended", run.id))),

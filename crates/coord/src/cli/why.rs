@@ -38,6 +38,8 @@ fn text(view: &WhyView, ui: &Ui) -> String {
         format!("  {}{asked}", it.detail)
     }));
     lines.push("history".to_owned());
-    lines.extend(view.events.iter().map(|it| format!("  {} {}", ui.paint(Tone::Faint, when::local(&it.at)), it.what)));
+    lines.extend(
+        view.events.iter().map(|it| format!("  {} {}", ui.paint(Tone::Faint, when::local(&it.at)), it.what)),
+    );
     lines.join("\n")
 }
