@@ -16,7 +16,7 @@ pub struct AgentConfig {
     pub machine: Machine,
     /// The repos it works on. No other is ever touched.
     pub repos: BTreeMap<RepoName, AgentRepo>,
-    /// The runtimes that are configured; one that is not named here has its defaults.
+    /// How each runtime is started.
     pub runtimes: BTreeMap<RuntimeName, RuntimeConfig>,
 }
 

@@ -33,7 +33,8 @@ pub struct Order {
     pub environment: BTreeMap<String, String>,
 }
 
-/// How a runtime is configured on a machine: `runtimes.<name>` in the configuration.
+/// How a runtime is configured on a machine: `runtimes.<name>` in the configuration. It is taken as it is;
+/// what a key means that nobody set was decided where the configuration was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RuntimeConfig {
     /// The program; `None` means the runtime's own name, looked up in `PATH`.
@@ -42,7 +43,7 @@ pub struct RuntimeConfig {
     pub pass_env: Vec<String>,
     /// What happens when a tool is neither allowed nor denied.
     pub permission_mode: String,
-    /// Tools that need no question.
+    /// Tools that need no question; none when it is empty.
     pub allowed_tools: Vec<String>,
     /// Which of the runtime's own settings files are read.
     pub setting_sources: String,

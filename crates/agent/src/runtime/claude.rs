@@ -22,8 +22,6 @@ use crate::order::Order;
 
 mod line;
 
-/// Tools that need no question unless configured otherwise.
-const ALLOWED_TOOLS: [&str; 6] = ["Read", "Edit", "Write", "Bash", "Glob", "Grep"];
 /// How many denials a report holds.
 const DENIALS: usize = 50;
 
@@ -39,23 +37,19 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 /// Denied and allowed tools are given as one argument per rule: rules may hold spaces.
 pub(super) fn launch(order: &Order) -> Launch {
     let config = &order.runtime;
-    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
     let mut argv = vec![config.program.clone().unwrap_or_else(|| "claude".to_owned())];
     argv.extend(
         ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode"].map(str::to_owned),
     );
-    argv.push(or(&config.permission_mode, "acceptEdits"));
+    argv.push(config.permission_mode.clone());
     argv.push("--setting-sources".to_owned());
-    argv.push(or(&config.setting_sources, "project"));
+    argv.push(config.setting_sources.clone());
     if let Some(model) = &order.spec.model {
         argv.extend(["--model".to_owned(), model.clone()]);
     }
-    let mut allowed = config.allowed_tools.clone();
-    if allowed.is_empty() {
-        allowed = ALLOWED_TOOLS.map(str::to_owned).to_vec();
-    }
-    allowed.extend(order.spec.permissions.allow.iter().cloned());
-    for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &order.spec.permissions.deny)] {
+    let permissions = &order.spec.permissions;
+    let allowed = [config.allowed_tools.as_slice(), &permissions.allow].concat();
+    for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &permissions.deny)] {
         if !rules.is_empty() {
             argv.push(flag.to_owned());
             argv.extend(rules.iter().cloned());

@@ -203,9 +203,16 @@ fn order(config: &crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> 
 
 #[test]
 fn the_command_line_has_every_rule_and_never_the_prompt() {
-    let launch = launch(&order(&crate::order::RuntimeConfig::default(), &[]));
+    let mut config = crate::order::RuntimeConfig {
+        program: None,
+        pass_env: Vec::new(),
+        permission_mode: "acceptEdits".to_owned(),
+        allowed_tools: ["Read", "Bash"].map(str::to_owned).into(),
+        setting_sources: "project".to_owned(),
+    };
+    let first = launch(&order(&config, &[]));
     assert_eq!(
-        launch.argv,
+        first.argv,
         [
             "claude",
             "-p",
@@ -220,18 +227,20 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
             "opus",
             "--allowedTools",
             "Read",
-            "Edit",
-            "Write",
             "Bash",
-            "Glob",
-            "Grep",
             "Bash(make lint)",
             "--disallowedTools",
             "Bash(git push:*)",
             "Bash(gh:*)",
         ]
     );
-    assert_eq!(launch.stdin, "secret task");
+    assert_eq!(first.stdin, "secret task");
+
+    config.allowed_tools.clear();
+    let mut without = order(&config, &[]);
+    without.spec.permissions = coord_core::repo::Permissions::default();
+    let argv = launch(&without).argv;
+    assert!(!argv.iter().any(|it| it.ends_with("Tools")), "no rule was given: {argv:?}");
 }
 
 #[test]
