@@ -22,6 +22,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
 use coord_agent::order::RuntimeConfig;
+use coord_agent::runtime::Runtime;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::{Permissions, Repo};
@@ -30,7 +31,8 @@ use coord_engine::settings::{Models, Settings};
 use secrecy::SecretString;
 
 pub use self::error::ConfigError;
-use self::file::{File, MachineEntry, RepoEntry, RuntimeEntry};
+pub use self::file::Runtimes;
+use self::file::{ClaudeEntry, File, MachineEntry, RepoEntry, ShellEntry};
 use crate::context::Context;
 
 /// A configuration whose every part has been checked.
@@ -47,7 +49,9 @@ pub struct Config {
     /// The runtime of agent work.
     pub runtime: RuntimeName,
     /// How each runtime is started.
-    pub runtimes: BTreeMap<RuntimeName, RuntimeConfig>,
+    pub runtimes: Runtimes,
+    /// How many workers may run on a machine that has no slots of its own.
+    pub max_workers: u32,
     /// Which model does what.
     pub models: Models,
     /// How long one run may take.
@@ -108,8 +112,6 @@ impl Config {
                 token_file: None,
             });
         }
-        let mut runtimes: BTreeMap<_, _> = runtimes.into_iter().map(|(name, it)| (name, it.into())).collect();
-        runtimes.entry(file::claude()).or_insert_with(|| RuntimeEntry::default().into());
         Self {
             path: path.to_owned(),
             repos: repos.into_iter().map(repo).collect(),
@@ -117,6 +119,7 @@ impl Config {
             machines,
             runtime,
             runtimes,
+            max_workers: concurrency.max_workers,
             models: Models { default: models.default, labels: models.labels },
             deadline: Duration::from_secs(u64::from(limits.run_minutes.get()) * 60),
         }
@@ -161,7 +164,7 @@ impl Config {
         Some(AgentConfig {
             machine: machine.clone(),
             repos: repos.collect(),
-            runtimes: self.runtimes.clone(),
+            runtimes: self.runtimes.configs(),
         })
     }
 
@@ -171,19 +174,22 @@ impl Config {
         self.machines.iter().find(|it| it.machine.name == *name)
     }
 
+    /// Where the token of a machine's agent server is; that of this machine lies where its agent server made it.
+    #[must_use]
+    pub fn token_file(&self, machine: &MachineConfig, cx: &Context) -> Option<Utf8PathBuf> {
+        let made_here = || Home::new(cx.home.clone()).token();
+        let is_here = self.here.as_ref() == Some(&machine.machine.name);
+        machine.token_file.clone().or_else(|| is_here.then(made_here))
+    }
+
     /// The token of a machine's agent server, or why there is none.
     pub fn token(&self, machine: &MachineConfig, cx: &Context) -> Result<SecretString, String> {
-        let name = &machine.machine.name;
-        let path = match &machine.token_file {
-            Some(path) => path.clone(),
-            None if self.here.as_ref() == Some(name) => Home::new(cx.home.clone()).token(),
-            None => {
-                return Err(format!(
-                    "machine `{name}` has no `token_file`: copy $COORD_HOME/agent/token from there, mode 600, and name it in {}",
-                    self.path
-                ));
-            }
-        };
+        let path = self.token_file(machine, cx).ok_or_else(|| {
+            format!(
+                "machine `{}` has no `token_file`: copy $COORD_HOME/agent/token from there, mode 600, and name it in {}",
+                machine.machine.name, self.path
+            )
+        })?;
         coord_agent::token::load(&path).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 }
@@ -276,10 +282,27 @@ fn machine(
     }
 }
 
-impl From<RuntimeEntry> for RuntimeConfig {
-    fn from(entry: RuntimeEntry) -> Self {
-        let RuntimeEntry { program, pass_env, permission_mode, allowed_tools, setting_sources } = entry;
-        Self { program, pass_env, permission_mode, allowed_tools, setting_sources }
+impl Runtimes {
+    /// What an agent server takes, by the names of the runtimes.
+    fn configs(&self) -> BTreeMap<RuntimeName, RuntimeConfig> {
+        let Self { claude, script, command } = self.clone();
+        let shells = [(Runtime::Script, script), (Runtime::Command, command)];
+        let shells = shells.map(|(runtime, it)| (runtime, RuntimeConfig::from(it)));
+        let all = [(Runtime::Claude, claude.into())].into_iter().chain(shells);
+        all.map(|(runtime, config)| (file::runtime(runtime), config)).collect()
+    }
+}
+
+impl From<ClaudeEntry> for RuntimeConfig {
+    fn from(entry: ClaudeEntry) -> Self {
+        let ClaudeEntry { program, pass_env, permission_mode, allowed_tools, setting_sources } = entry;
+        Self { program: Some(program), pass_env, permission_mode, allowed_tools, setting_sources }
+    }
+}
+
+impl From<ShellEntry> for RuntimeConfig {
+    fn from(ShellEntry { pass_env }: ShellEntry) -> Self {
+        Self { pass_env, ..Self::default() }
     }
 }
 

@@ -1,14 +1,15 @@
 //! `coord config`.
 
-use coord_agent::order::RuntimeConfig;
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
 use coord_core::gate::GateKind;
-use coord_core::repo::Repo;
+use coord_core::repo::{Permissions, Repo};
+use coord_engine::origin;
 use coord_git::program::redact;
 use serde::Serialize;
 
-use coord_engine::origin;
-
-use crate::config::{Config, MachineConfig};
+use crate::config::{Config, MachineConfig, Runtimes};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ui::{Next, Tone, Ui};
@@ -26,23 +27,27 @@ struct Document {
     config: View,
 }
 
+/// What the file says and what it leaves out, under the keys of the file.
 #[derive(Serialize)]
 struct View {
     path: String,
     repos: Vec<RepoView>,
     machines: Vec<MachineView>,
     here: Option<String>,
-    runtime: String,
-    runtimes: Vec<RuntimeView>,
+    concurrency: ConcurrencyView,
     models: ModelsView,
-    run_minutes: u64,
+    runtime: String,
+    runtimes: Runtimes,
+    limits: LimitsView,
 }
 
 #[derive(Serialize)]
 struct RepoView {
     name: String,
     origin: Option<String>,
+    /// Why there is no origin.
     problem: Option<String>,
+    forge: &'static str,
     default_branch: String,
     depends_on: Vec<String>,
     build_command: Option<String>,
@@ -51,8 +56,7 @@ struct RepoView {
     rules: Option<String>,
     gates: Vec<&'static str>,
     merge_method: &'static str,
-    allow: Vec<String>,
-    deny: Vec<String>,
+    worker_permissions: Permissions,
 }
 
 #[derive(Serialize)]
@@ -60,23 +64,27 @@ struct MachineView {
     name: String,
     host: String,
     port: u16,
-    slots: u32,
     capabilities: Vec<String>,
     repos: Vec<String>,
-    repo_paths: std::collections::BTreeMap<String, String>,
+    repo_paths: BTreeMap<String, String>,
+    slots: u32,
+    token_file: Option<String>,
 }
 
 #[derive(Serialize)]
-struct RuntimeView {
-    name: String,
-    #[serde(flatten)]
-    config: RuntimeConfig,
+struct ConcurrencyView {
+    max_workers: u32,
 }
 
 #[derive(Serialize)]
 struct ModelsView {
     default: String,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct LimitsView {
+    run_minutes: u64,
 }
 
 /// Prints it.
@@ -92,7 +100,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     }
     let cx = cx.clone();
     // Origins are read from the clones, so this may wait for a disk.
-    let gathered = tokio::task::spawn_blocking(move || cx.config().map(|it| view(&it))).await;
+    let gathered = tokio::task::spawn_blocking(move || cx.config().map(|it| view(&it, &cx))).await;
     let view = gathered
         .map_err(|error| CliError::new(ErrorKind::Bug, "cannot read the configuration").because(error))??;
     let human = human(&view, ui);
@@ -100,24 +108,23 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     ui.finish(&Document { config: view }, &human, &next)
 }
 
-fn view(config: &Config) -> View {
-    let clones = config.here.as_ref().and_then(|it| config.machine(it)).map(|it| &it.clones);
-    let repos = config.repos.iter().map(|repo| {
+fn view(config: &Config, cx: &Context) -> View {
+    let Config { path, repos, machines, here, runtime, runtimes, max_workers, models, deadline } = config;
+    let clones = here.as_ref().and_then(|it| config.machine(it)).map(|it| &it.clones);
+    let repos = repos.iter().map(|repo| {
         let clone = clones.and_then(|it| it.get(&repo.name));
         repo_view(repo, origin(repo, clone.map(|it| it.as_path())))
     });
-    let runtimes = config.runtimes.iter();
     View {
-        path: config.path.to_string(),
+        path: path.to_string(),
         repos: repos.collect(),
-        machines: config.machines.iter().map(machine_view).collect(),
-        here: config.here.as_ref().map(ToString::to_string),
-        runtime: config.runtime.to_string(),
-        runtimes: runtimes
-            .map(|(name, config)| RuntimeView { name: name.to_string(), config: config.clone() })
-            .collect(),
-        models: ModelsView { default: config.models.default.clone(), labels: config.models.labels.clone() },
-        run_minutes: config.deadline.as_secs() / 60,
+        machines: machines.iter().map(|it| machine_view(it, config.token_file(it, cx))).collect(),
+        here: here.as_ref().map(ToString::to_string),
+        concurrency: ConcurrencyView { max_workers: *max_workers },
+        models: ModelsView { default: models.default.clone(), labels: models.labels.clone() },
+        runtime: runtime.to_string(),
+        runtimes: runtimes.clone(),
+        limits: LimitsView { run_minutes: deadline.as_secs() / 60 },
     }
 }
 
@@ -143,6 +150,7 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         name: name.to_string(),
         origin,
         problem,
+        forge: "local",
         default_branch: default_branch.to_string(),
         depends_on: depends_on.iter().map(ToString::to_string).collect(),
         build_command: build_command.clone(),
@@ -151,75 +159,94 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         rules: rules.clone(),
         gates: gates.iter().copied().map(GateKind::as_str).collect(),
         merge_method: merge_method.as_str(),
-        allow: permissions.allow.clone(),
-        deny: permissions.deny.clone(),
+        worker_permissions: permissions.clone(),
     }
 }
 
-fn machine_view(config: &MachineConfig) -> MachineView {
+fn machine_view(config: &MachineConfig, token_file: Option<Utf8PathBuf>) -> MachineView {
     let MachineConfig { machine, clones, token_file: _ } = config;
     MachineView {
         name: machine.name.to_string(),
         host: machine.host.clone(),
         port: machine.port,
-        slots: machine.slots,
         capabilities: machine.capabilities.clone(),
         repos: machine.repos.iter().map(ToString::to_string).collect(),
         repo_paths: clones.iter().map(|(repo, path)| (repo.to_string(), path.to_string())).collect(),
+        slots: machine.slots,
+        token_file: token_file.map(Utf8PathBuf::into_string),
     }
 }
 
 fn human(view: &View, ui: &Ui) -> String {
     let mut lines = vec![format!("# {}\n\nRepos:", view.path)];
-    let mut line = |line: String| lines.push(line);
     for repo in &view.repos {
-        line(format!("  {}  [branch: {}]", ui.paint(Tone::Strong, &repo.name), repo.default_branch));
-        match (&repo.origin, &repo.problem) {
-            (Some(origin), _) => line(format!("    origin      {origin}")),
-            (None, problem) => {
-                let problem = problem.as_deref().unwrap_or("not known");
-                line(format!("    origin      {}", ui.paint(Tone::Bad, problem)));
-            }
-        }
-        line(format!("    depends on  {}", or_none(&repo.depends_on)));
-        let commands = [("setup", &repo.setup), ("build", &repo.build_command), ("test", &repo.test_command)];
-        for (label, command) in commands {
-            line(format!("    {label:<11} {}", command.as_deref().unwrap_or("(none)")));
-        }
-        line(format!("    to merge    {} by {}", gates(&repo.gates), repo.merge_method));
+        lines.push(format!("  {}  [branch: {}]", ui.paint(Tone::Strong, &repo.name), repo.default_branch));
+        lines.extend(repo_lines(repo, ui));
     }
-    line("\nMachines:".to_owned());
+    lines.push("\nMachines:".to_owned());
     for machine in &view.machines {
         let here = if view.here.as_ref() == Some(&machine.name) { " (this machine)" } else { "" };
         let name = ui.paint(Tone::Strong, &machine.name);
-        line(format!("  {name} @ {}:{}{here}", machine.host, machine.port));
-        line(format!("    workers     {}", machine.slots));
-        line(format!("    can         {}", or_none(&machine.capabilities)));
-        let repos = if machine.repos.is_empty() { "every repo".to_owned() } else { machine.repos.join(", ") };
-        line(format!("    repos       {repos}"));
-        for (repo, path) in &machine.repo_paths {
-            line(format!("    clone       {repo}: {path}"));
+        lines.push(format!("  {name} @ {}:{}{here}", machine.host, machine.port));
+        lines.push(fact("workers", &machine.slots.to_string()));
+        lines.push(fact("can", &or(&machine.capabilities, "(none)")));
+        lines.push(fact("repos", &or(&machine.repos, "every repo")));
+        lines.extend(machine.repo_paths.iter().map(|(repo, path)| fact("clone", &format!("{repo}: {path}"))));
+        lines.push(fact("token", machine.token_file.as_deref().unwrap_or("(no `token_file`)")));
+    }
+    lines.push("\nRuntimes:".to_owned());
+    let Runtimes { claude, script, command } = &view.runtimes;
+    for (name, pass_env) in
+        [("claude", &claude.pass_env), ("script", &script.pass_env), ("command", &command.pass_env)]
+    {
+        let default = if view.runtime == name { " (default)" } else { "" };
+        lines.push(format!("  {}{default}", ui.paint(Tone::Strong, name)));
+        if name == "claude" {
+            lines.push(fact("program", &claude.program));
+            lines.push(fact("mode", &claude.permission_mode));
+            lines.push(fact("allowed", &or(&claude.allowed_tools, "(none)")));
+            lines.push(fact("settings", &claude.setting_sources));
         }
+        lines.push(fact("sees", &or(pass_env, "(none)")));
     }
-    line("\nRuntimes:".to_owned());
-    for RuntimeView { name, config } in &view.runtimes {
-        let default = if view.runtime == *name { " (default)" } else { "" };
-        line(format!("  {}{default}", ui.paint(Tone::Strong, name)));
-        line(format!("    permissions {}, {}", config.permission_mode, or_none(&config.allowed_tools)));
-        line(format!("    sees        {}", or_none(&config.pass_env)));
-    }
-    line(format!("\nModel: {}; a run takes {} minutes at most", view.models.default, view.run_minutes));
+    lines.push(format!("\nModel: {}", view.models.default));
+    lines.extend(view.models.labels.iter().map(|(label, model)| fact(label, model)));
+    lines.push(format!(
+        "Limits: {} workers on a machine without `slots`; {} minutes for a run",
+        view.concurrency.max_workers, view.limits.run_minutes
+    ));
     lines.join("\n")
 }
 
-fn gates(gates: &[&str]) -> String {
-    if gates.is_empty() {
-        "nothing is asked; merged".to_owned()
-    } else {
-        format!("{} must pass; merged", gates.join(" and "))
-    }
+fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
+    let origin = match (&repo.origin, &repo.problem) {
+        (Some(origin), _) => origin.clone(),
+        (None, problem) => ui.paint(Tone::Bad, problem.as_deref().unwrap_or("not known")),
+    };
+    let command = |it: &Option<String>| it.clone().unwrap_or_else(|| "(none)".to_owned());
+    let gates = match repo.gates.as_slice() {
+        [] => "nothing is asked".to_owned(),
+        gates => format!("{} must pass", gates.join(" and ")),
+    };
+    let mut lines = vec![
+        fact("origin", &origin),
+        fact("forge", repo.forge),
+        fact("depends on", &or(&repo.depends_on, "(none)")),
+        fact("setup", &command(&repo.setup)),
+        fact("build", &command(&repo.build_command)),
+        fact("test", &command(&repo.test_command)),
+        fact("to merge", &format!("{gates}; merged by {}", repo.merge_method)),
+        fact("allowed", &or(&repo.worker_permissions.allow, "(none)")),
+        fact("denied", &or(&repo.worker_permissions.deny, "(none)")),
+    ];
+    lines.extend(repo.rules.iter().flat_map(|it| it.lines()).map(|it| fact("rule", it)));
+    lines
 }
 
-fn or_none(words: &[String]) -> String {
-    if words.is_empty() { "(none)".to_owned() } else { words.join(", ") }
+fn fact(label: &str, value: &str) -> String {
+    format!("    {label:<11} {value}")
+}
+
+fn or(words: &[String], nothing: &str) -> String {
+    if words.is_empty() { nothing.to_owned() } else { words.join(", ") }
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
+use coord_agent::runtime::Runtime;
 use coord_core::name::RepoName;
 
 use super::error::{ConfigError, nearest};
-use super::file::{File, RUNTIMES};
+use super::file::File;
 use super::locate::{Step, line_of};
 
 /// The first thing that does not fit.
@@ -90,12 +91,18 @@ impl Checker<'_> {
     }
 
     fn runtimes(&self) -> Result<(), ConfigError> {
-        let named =
-            self.file.runtimes.keys().map(|it| (it, vec![Step::Key("runtimes"), Step::Key(it.as_str())]));
-        for (runtime, at) in named.chain([(&self.file.runtime, vec![Step::Key("runtime")])]) {
-            if !RUNTIMES.contains(&runtime.as_str()) {
-                let what = format!("there is no runtime `{runtime}`");
-                return Err(self.error(what, &at, format!("there are {}", RUNTIMES.join(", "))));
+        let runtime = &self.file.runtime;
+        if Runtime::named(runtime).is_none() {
+            let what = format!("there is no runtime `{runtime}`");
+            let cure = format!("there are {}", Runtime::ALL.map(Runtime::as_str).join(", "));
+            return Err(self.error(what, &[Step::Key("runtime")], cure));
+        }
+        let claude = &self.file.runtimes.claude;
+        for (key, value) in [("program", &claude.program), ("permission_mode", &claude.permission_mode)] {
+            if value.trim().is_empty() {
+                let at = [Step::Key("runtimes"), Step::Key("claude"), Step::Key(key)];
+                let cure = format!("remove the key `{key}`, or give it a value");
+                return Err(self.error(format!("`{key}` of the runtime `claude` is empty"), &at, cure));
             }
         }
         Ok(())

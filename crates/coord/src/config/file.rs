@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 
+use coord_agent::runtime::Runtime;
 use coord_core::gate::GateKind;
 use coord_core::machine::AGENT_PORT;
 use coord_core::name::{BranchName, MachineName, RepoName, RuntimeName};
@@ -25,9 +26,6 @@ pub(super) const DENIED: [&str; 7] = [
     "Bash(git clean -f *)",
     "Bash(rm -rf *)",
 ];
-
-/// The runtimes that there are.
-pub(super) const RUNTIMES: [&str; 3] = ["claude", "command", "script"];
 
 /// The configuration of coord: which repos, which machines, and how work is done.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -51,8 +49,7 @@ pub(super) struct File {
     pub runtime: RuntimeName,
     /// How each runtime is started.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, RuntimeEntry>")]
-    pub runtimes: BTreeMap<RuntimeName, RuntimeEntry>,
+    pub runtimes: Runtimes,
     /// What a run may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -173,21 +170,41 @@ pub(super) struct Models {
     pub labels: BTreeMap<String, String>,
 }
 
-/// How a runtime is started.
+/// How each runtime is started. Each has the keys that do something for it, and no others.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runtimes {
+    /// Claude Code.
+    pub claude: ClaudeEntry,
+    /// The runtime that runs the first `sh` block of a task's text.
+    pub script: ShellEntry,
+    /// The runtime that runs `build_command` and `test_command`.
+    pub command: ShellEntry,
+}
+
+/// How Claude Code is started.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RuntimeEntry {
-    /// The program. Default: the runtime's own name, looked up in `PATH`.
-    pub program: Option<String>,
+pub struct ClaudeEntry {
+    /// The program: a path, or a name that is looked up in `PATH`. Default: `claude`.
+    pub program: String,
     /// Variables of the agent server's environment that workers see beyond the usual few. Default: none, so
     /// an API key is never passed on unasked.
     pub pass_env: Vec<String>,
     /// What happens when a tool is neither allowed nor denied. Default: `acceptEdits`.
     pub permission_mode: String,
-    /// Tools that need no question. Default: Read, Edit, Write, Bash, Glob, Grep.
+    /// Tools that need no question. Default: Read, Edit, Write, Bash, Glob, Grep; `[]` allows none.
     pub allowed_tools: Vec<String>,
     /// Which of the runtime's own settings files are read. Default: `project`, never those of the user.
     pub setting_sources: String,
+}
+
+/// How a runtime is started that is nothing but a shell.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShellEntry {
+    /// Variables of the agent server's environment that it sees beyond the usual few. Default: none.
+    pub pass_env: Vec<String>,
 }
 
 /// What a run may use up.
@@ -216,10 +233,10 @@ impl Default for Models {
     }
 }
 
-impl Default for RuntimeEntry {
+impl Default for ClaudeEntry {
     fn default() -> Self {
         Self {
-            program: None,
+            program: "claude".to_owned(),
             pass_env: Vec::new(),
             permission_mode: "acceptEdits".to_owned(),
             allowed_tools: ["Read", "Edit", "Write", "Bash", "Glob", "Grep"].map(str::to_owned).into(),
@@ -234,8 +251,12 @@ impl Default for Limits {
     }
 }
 
-pub(super) fn claude() -> RuntimeName {
-    "claude".parse().expect("it is a runtime name")
+fn claude() -> RuntimeName {
+    runtime(Runtime::Claude)
+}
+
+pub(super) fn runtime(runtime: Runtime) -> RuntimeName {
+    runtime.as_str().parse().expect("runtimes have names that are runtime names")
 }
 
 fn main_branch() -> BranchName {

@@ -37,7 +37,7 @@ fn keys(value: &Value, way: &str, into: &mut BTreeMap<String, Value>) {
         Value::Mapping(map) => {
             for (key, value) in map {
                 let key = key.as_str().expect("keys are words");
-                let free = ["repo_paths", "labels", "runtimes"].iter().any(|it| way.ends_with(it));
+                let free = ["repo_paths", "labels"].iter().any(|it| way.ends_with(it));
                 let way = if free { format!("{way}.*") } else { format!("{way}.{key}") };
                 into.insert(way.clone(), value.clone());
                 keys(value, &way, into);
@@ -58,7 +58,7 @@ fn keys_of(value: &Value) -> BTreeMap<String, Value> {
 fn the_example_names_every_key_with_its_default() {
     parse(EXAMPLE).unwrap();
     let example = keys_of(&serde_yaml::from_str(EXAMPLE).unwrap());
-    let least = "repos: [{name: api}]\nmachines: [{name: laptop}]\nruntimes: {claude: {}}\n";
+    let least = "repos: [{name: api}]\nmachines: [{name: laptop}]\n";
     let filled: File = serde_yaml::from_str(least).unwrap();
     let defaults = keys_of(&serde_yaml::to_value(&filled).unwrap());
     for (key, default) in &defaults {
@@ -148,7 +148,19 @@ fn whatever_else_is_wrong_is_named_with_its_line() {
             "which is not among `repos` (line 6)",
         ),
         ("repos:\n- name: api\nruntime: gpt\n", "there is no runtime `gpt` (line 3)"),
-        ("repos:\n- name: api\nruntimes:\n  gpt: {}\n", "there is no runtime `gpt` (line 4)"),
+        ("repos:\n- name: api\nruntimes:\n  gpt: {}\n", "runtimes: unknown key `gpt` at line 4"),
+        (
+            "repos:\n- name: api\nruntimes:\n  script:\n    pass_env: []\n    permission_mode: plan\n",
+            "runtimes.script: unknown key `permission_mode` at line 6",
+        ),
+        (
+            "repos:\n- name: api\nruntimes:\n  command: {program: bash}\n",
+            "runtimes.command: unknown key `program` at line 4",
+        ),
+        (
+            "repos:\n- name: api\nruntimes:\n  claude:\n    permission_mode: ''\n",
+            "`permission_mode` of the runtime `claude` is empty (line 5)",
+        ),
         ("repos:\n- name: api\nlimits:\n  run_minutes: 0\n", "limits.run_minutes: invalid value"),
         (
             "repos:\n\t- name: api\n",
@@ -178,7 +190,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.here.as_ref(), Some(&machine.name));
     assert_eq!(config.deadline, Duration::from_secs(7200));
     assert!(config.repos[0].permissions.deny.contains(&"Bash(gh *)".to_owned()));
-    assert_eq!(config.runtimes[&file::claude()].permission_mode, "acceptEdits");
+    assert_eq!(config.runtimes.claude.permission_mode, "acceptEdits");
 }
 
 #[test]
@@ -208,8 +220,12 @@ fn what_is_said_is_in_force() {
     assert!(settings.repos[1].permissions.deny.is_empty());
     let agent = config.agent(&"box".parse().unwrap()).unwrap();
     assert_eq!(agent.repos.keys().map(RepoName::as_str).collect::<Vec<_>>(), ["web"]);
-    assert_eq!(agent.runtimes[&file::claude()].pass_env, ["ANTHROPIC_API_KEY"]);
-    assert_eq!(agent.runtimes[&file::claude()].setting_sources, "project", "the rest has its defaults");
+    assert_eq!(agent.runtimes[&file::runtime(Runtime::Claude)].pass_env, ["ANTHROPIC_API_KEY"]);
+    assert_eq!(
+        agent.runtimes[&file::runtime(Runtime::Claude)].setting_sources,
+        "project",
+        "the rest has its defaults"
+    );
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_agent::order::RuntimeConfig;
 use coord_board::NewTask;
-use coord_core::name::RuntimeName;
 use coord_core::task::TaskRef;
+
+use crate::config::Runtimes;
 
 /// What the demo calls its repo.
 pub const REPO: &str = "greeter";
@@ -58,7 +58,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// Lays it out in the empty directory `root`. `runtimes` are the user's own, where there is a configuration.
-    pub fn lay_out(root: &Utf8Path, runtimes: &BTreeMap<RuntimeName, RuntimeConfig>) -> anyhow::Result<Self> {
+    pub fn lay_out(root: &Utf8Path, runtimes: &Runtimes) -> anyhow::Result<Self> {
         let (origin, clone) = (root.join("origin.git"), root.join(REPO));
         git(root, &["init", "--quiet", "--bare", "--initial-branch=main", origin.as_str()])?;
         git(root, &["clone", "--quiet", origin.as_str(), clone.as_str()])?;

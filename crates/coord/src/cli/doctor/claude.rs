@@ -52,8 +52,7 @@ struct Login {
 
 /// The command line and environment of a worker that is asked one tiny question.
 pub(super) fn worker(cx: &Context, config: &Config) -> Worker {
-    let name = "claude".parse().expect("it is a runtime name");
-    let runtime = config.runtimes.get(&name).cloned().unwrap_or_default();
+    let runtime = RuntimeConfig::from(config.runtimes.claude.clone());
     let (base, from) = match server_environment(cx) {
         Some(environment) => (environment, "the running agent server"),
         None => (cx.environment.clone(), "this shell, which would start the agent server"),
