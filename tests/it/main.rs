@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
+mod change;
 mod config;
 mod demo;
 mod doctor;
@@ -13,8 +14,12 @@ mod init;
 mod machine;
 mod proxy;
 
+mod gates;
 mod happy;
+mod landing;
+mod meeting;
 mod merging;
+mod refusals;
 mod script;
 mod surviving;
 mod work;
