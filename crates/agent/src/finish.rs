@@ -167,6 +167,7 @@ pub async fn abandoned(
     dir: &RunDir,
     reason: &str,
     git: &Git,
+    secrets: Secrets,
     clock: fn() -> Timestamp,
 ) -> Result<Abandoned, FinishError> {
     let failed = |path: Utf8PathBuf| move |source| FinishError::File { path, source };
@@ -191,7 +192,7 @@ pub async fn abandoned(
     sweep_marked(order.spec.run).await?;
     let (dir, git, reason) = (dir.clone(), git.clone(), reason.to_owned());
     let ended = tokio::task::spawn_blocking(move || {
-        let mut log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
+        let mut log = LogWriter::open(&dir.log(), secrets)?;
         let ending = Ending::Decided(Outcome::Lost { reason });
         let end = finish(&dir, &order, ending, &git, &mut log, clock);
         drop(lock);

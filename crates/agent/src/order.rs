@@ -29,7 +29,9 @@ pub struct Order {
     pub start: CommitSha,
     /// How the runtime is configured on this machine.
     pub runtime: RuntimeConfig,
-    /// The environment that the worker may see, already reduced to what is allowed.
+    /// The environment that the worker may see. It may hold secrets, so it is not written: the shim makes it of
+    /// its own, by [`RuntimeConfig::pass_env`].
+    #[serde(skip)]
     pub environment: BTreeMap<String, String>,
 }
 

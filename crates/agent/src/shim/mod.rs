@@ -29,7 +29,7 @@ use crate::layout::RunDir;
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
 use crate::order::{Announcement, Order, ShimRecord};
-use crate::process;
+use crate::{environment, process};
 
 mod child;
 mod ladder;
@@ -93,7 +93,11 @@ pub fn run(run_dir: &Utf8Path, version: &str) -> Result<(), ShimError> {
 
     let file = |path: Utf8PathBuf| move |source| ShimError::File { path, source };
     let order = fs::read(dir.order()).map_err(file(dir.order()))?;
-    let order: Order = serde_json::from_slice(&order).map_err(io::Error::from).map_err(file(dir.order()))?;
+    let mut order: Order =
+        serde_json::from_slice(&order).map_err(io::Error::from).map_err(file(dir.order()))?;
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    order.environment = environment::reduce(&own.collect(), &order.runtime.pass_env);
     let log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
     let announced = Announcement {
         last_event: log.last(),

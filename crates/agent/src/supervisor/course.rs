@@ -110,7 +110,8 @@ impl Supervisor {
                 }
             }
             let reason = "its shim died, and nobody saw the worker end";
-            match finish::abandoned(&dir, reason, &self.git, self.options.now).await {
+            let secrets = Secrets::of(&self.options.environment);
+            match finish::abandoned(&dir, reason, &self.git, secrets, self.options.now).await {
                 Ok(Abandoned::Ended(end)) => return Some(*end),
                 Ok(Abandoned::Alive) => {}
                 Err(error) => {

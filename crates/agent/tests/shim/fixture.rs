@@ -119,7 +119,9 @@ impl Place {
 impl Run<'_> {
     /// Starts a shim for it, as the server does.
     pub(crate) fn start(&self) -> Running {
-        fs_err::write(self.dir.order(), serde_json::to_vec(&self.order).unwrap()).unwrap();
+        let mut order = self.order.clone();
+        order.runtime.pass_env.extend(order.environment.keys().cloned());
+        fs_err::write(self.dir.order(), serde_json::to_vec(&order).unwrap()).unwrap();
         self.start_again()
     }
 
@@ -128,6 +130,7 @@ impl Run<'_> {
         let program = Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap();
         let mut command = self.place.world.command(program.as_str());
         command.args(["--exact", "shim_process", "--nocapture"]).env(crate::RUN_DIR, self.dir.path());
+        command.envs(&self.order.environment);
         Running::start(command)
     }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use coord_agent::finish::{Abandoned, abandoned};
 use coord_agent::layout::Home;
+use coord_agent::log::secrets::Secrets;
 use coord_agent::process;
 use coord_core::outcome::{Outcome, TimeoutPhase, WorkerExit};
 use coord_proto::event::EventKind;
@@ -114,8 +115,9 @@ fn a_run_whose_shim_died_is_swept_rescued_and_lost() {
     run.wait_for_output("ready");
     let abandon = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let git = place.git();
-        runtime.block_on(abandoned(&run.dir, "its shim died", &git, || Timestamp::UNIX_EPOCH)).unwrap()
+        let (git, secrets) = (place.git(), Secrets::of(&run.order.environment));
+        let clock = || Timestamp::UNIX_EPOCH;
+        runtime.block_on(abandoned(&run.dir, "its shim died", &git, secrets, clock)).unwrap()
     };
     assert!(matches!(abandon(), Abandoned::Alive));
     let pid = shim.pid();

@@ -196,9 +196,11 @@ fn order(config: &crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> 
         },
         "home": "/h", "origin": "/o", "clone": null, "worktree": "/w", "base": sha, "start": sha,
         "runtime": config,
-        "environment": environment.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
     });
-    serde_json::from_value(order).unwrap()
+    let mut order: Order = serde_json::from_value(order).unwrap();
+    order.environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    order
 }
 
 #[test]
