@@ -8,7 +8,7 @@
 use base64::Engine as _;
 use coord_core::run::RunEnd;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// One event of one run.
@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 pub struct Event {
     /// Its number.
     pub n: u64,
-    /// When the shim wrote it.
+    /// When the shim wrote it, to the microsecond.
+    #[serde(serialize_with = "microseconds")]
     pub at: Timestamp,
     /// What happened.
     pub event: EventKind,
@@ -57,6 +58,11 @@ impl Event {
             | EventKind::Ended { .. } => None,
         }
     }
+}
+
+/// All six digits, as they are in the log: a line that is read and written again is the same line.
+fn microseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.6}"))
 }
 
 /// What happened.
