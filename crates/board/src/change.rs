@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::column::{self, signed};
 use crate::write::Transition;
-use crate::{Board, Error};
+use crate::{Board, Error, run};
 
 /// What became of the record of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ use crate::{Board, Error};
 pub enum Publishing {
     /// The board has the new head.
     Published,
-    /// The lease has passed on, or the head had moved, and the change stays as it is here.
+    /// The lease has passed on or is held, or the head had moved, and the change stays as it is here.
     LostRace(Change),
 }
 
@@ -83,7 +83,9 @@ impl Board {
     ) -> Result<Publishing, Error> {
         let mut transition = self.transition("note a moved head").await?;
         let change = existing(&mut transition, task).await?;
-        if matches!(change.state, ChangeState::Merged { .. }) || change.head() != old_head {
+        let held = run::live(&mut transition).await?;
+        let held = held.iter().any(|it| it.kind.is_agent_work() && it.task == *task);
+        if held || matches!(change.state, ChangeState::Merged { .. }) || change.head() != old_head {
             return Ok(Publishing::LostRace(change));
         }
         write_state(&mut transition, task, &ChangeState::Published { head: new_head.clone() }).await?;

@@ -64,6 +64,8 @@ impl Engine {
     pub async fn plan_assignment(&self, wish: Wish) -> Result<Assignment, Error> {
         self.settle().await?;
         let repo = self.repo(&wish.task.repo)?.clone();
+        // A person may have pushed to the change's branch since: that is where the next attempt goes on.
+        self.candidate(&wish.task).await?;
         let task = self.task(&wish.task).await?;
         let active = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
         let mut waited = Vec::new();
