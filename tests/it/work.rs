@@ -1,32 +1,18 @@
 //! What comes of a worker's run: done is what git says, nothing that was done is lost, and how it went wrong
 //! is told by its name.
 
-use camino::Utf8PathBuf;
 use coord_testkit::model::{
-    Hold, Request, Step, agent, bash, compute, error, over_limit, say, tool, truncated, write,
+    Hold, Request, agent, bash, compute, error, over_limit, say, tool, truncated, write,
 };
 use coord_testkit::poll;
 use coord_testkit::world::Running;
 use serde_json::{Value, json};
 
+use crate::change::{commit, store};
 use crate::fleet::{Fleet, text};
-
-/// Writes a file and commits it.
-fn commit(path: &str, content: &str, message: &str) -> Step {
-    bash(&format!("printf '{content}\\n' > {path} && git add -A && git commit -qm '{message}'"))
-}
 
 fn outcome(run: &Value) -> String {
     text(&run["outcome"]["kind"])
-}
-
-/// Runs git in the repo store.
-fn store(fleet: &Fleet, arguments: &[&str]) -> String {
-    fleet.api.git(&store_path(fleet), arguments.iter().copied())
-}
-
-fn store_path(fleet: &Fleet) -> Utf8PathBuf {
-    fleet.coord_home().join("repos/api.git")
 }
 
 /// The worktree of every run is gone; its removal follows the end of the run.
@@ -135,7 +121,8 @@ fn files_that_nobody_committed_are_rescued_and_it_is_said_where() {
     assert!(fleet.api.refs().keys().all(|it| it.starts_with("refs/heads/")), "{:?}", fleet.api.refs());
     for command in ["wait", "why"] {
         let told = fleet.coord([command, &number.to_string()]);
-        assert!(told.stdout.contains(&rescue), "{command}: {}", told.stdout);
+        let told = told.stdout + &told.stderr;
+        assert!(told.contains(&rescue), "{command}: {told}");
     }
     fleet.api.fingerprint().assert_same_as(&before);
     fleet.model.assert_drained();
@@ -320,6 +307,27 @@ fn a_worker_that_is_killed_leaves_its_work_to_the_next_attempt() {
     assert_eq!(fleet.api.log(&branch), ["Add the elm", "Add the tide", "the project"]);
     fleet.propose(number);
     assert_no_worktree(&fleet);
+    fleet.api.fingerprint().assert_same_as(&before);
+    fleet.model.assert_drained();
+}
+
+#[test]
+fn a_worker_has_no_way_to_push() {
+    let Some(fleet) = Fleet::with_claude() else { return };
+    let before = fleet.api.fingerprint();
+    let number = fleet.task(
+        "Add a word",
+        [
+            commit("words/sea.txt", "tide", "Add the tide"),
+            bash("git push origin HEAD:main || git push || echo refused"),
+            say("done"),
+        ],
+    );
+    let main = fleet.api.head("main");
+    assert_eq!(fleet.work(number), "done");
+    let said = tool_texts(&fleet, number);
+    assert!(said.last().unwrap().contains("refused"), "{said:?}");
+    assert_eq!(fleet.api.head("main"), main);
     fleet.api.fingerprint().assert_same_as(&before);
     fleet.model.assert_drained();
 }
