@@ -9,8 +9,11 @@ mod change;
 mod config;
 mod demo;
 mod doctor;
+mod documents;
 mod fleet;
+mod help;
 mod init;
+mod keys;
 mod machine;
 mod proxy;
 

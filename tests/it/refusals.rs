@@ -45,7 +45,11 @@ fn refused(world: &World, arguments: &[&str], code: i32, kind: &str, says: &str)
 fn told_to_a_program(finished: &Finished, code: i32, kind: &str, says: &str) -> Vec<String> {
     let document = finished.clone().exits(code).json();
     let message = text(&document["error"]["message"]);
-    assert_eq!((&document["ok"], &document["error"]["kind"]), (&Value::from(false), &kind.into()), "{document}");
+    assert_eq!(
+        (&document["ok"], &document["error"]["kind"]),
+        (&Value::from(false), &kind.into()),
+        "{document}"
+    );
     assert!(message.contains(says), "{message}");
     assert!(!document.to_string().contains(SECRET), "{document}");
     assert_eq!(finished.stderr, "", "with --json, nothing but the document is said");
@@ -117,7 +121,12 @@ const CASES: [Case; 13] = [
         },
         cured: false,
     },
-    Case { kind: "ambiguous", code: 2, provoke: |fleet| words(&["why", &shared_prefix(fleet)]), cured: false },
+    Case {
+        kind: "ambiguous",
+        code: 2,
+        provoke: |fleet| words(&["why", &shared_prefix(fleet)]),
+        cured: false,
+    },
     Case {
         kind: "repo-unusable",
         code: 2,
@@ -150,12 +159,7 @@ const CASES: [Case; 13] = [
         cured: false,
     },
     Case { kind: "not-found", code: 4, provoke: |_| words(&["wait", "99"]), cured: false },
-    Case {
-        kind: "refused",
-        code: 5,
-        provoke: |fleet| words(&["pr", &script(fleet, "true")]),
-        cured: false,
-    },
+    Case { kind: "refused", code: 5, provoke: |fleet| words(&["pr", &script(fleet, "true")]), cured: false },
     Case {
         kind: "unreachable",
         code: 6,
@@ -219,7 +223,9 @@ fn without_claude_in_path(fleet: &mut Fleet) {
 fn elsewhere(fleet: &Fleet, port: u16, token_file: &str) {
     fleet.coord(["status"]).success();
     let token = fleet.coord_home().join("agent/token");
-    let far = format!("  - {{name: far, host: 127.0.0.1, port: {port}, token_file: {token_file}}}\n");
+    let clones = format!("repo_paths: {{api: {}}}", fleet.api.clone);
+    let far =
+        format!("  - {{name: far, host: 127.0.0.1, port: {port}, token_file: {token_file}, {clones}}}\n");
     let here = format!("    slots: 40\n    token_file: {token}\n");
     fleet.reconfigure("    slots: 40\n", &here);
     fleet.reconfigure("runtime: script\n", &format!("{far}runtime: script\n"));
@@ -274,7 +280,9 @@ fn no_kind_of_error_is_forgotten() {
     let (list, _) = list.split_once("\n}").unwrap();
     let names = list.lines().filter_map(|it| it.trim().strip_suffix(','));
     let kebab = |name: &str| {
-        let lower = name.chars().flat_map(|c| if c.is_uppercase() { vec!['-', c.to_ascii_lowercase()] } else { vec![c] });
+        let lower = name
+            .chars()
+            .flat_map(|c| if c.is_uppercase() { vec!['-', c.to_ascii_lowercase()] } else { vec![c] });
         lower.collect::<String>().trim_start_matches('-').to_owned()
     };
     let tried: Vec<_> = CASES.iter().map(|it| it.kind.to_owned()).collect();
@@ -435,9 +443,11 @@ fn a_repo_that_cannot_be_worked_on_is_told_as_such() {
     for (repo, says) in [("plain", "not a git repository"), ("nowhere", "neither an `origin` nor a clone")] {
         refused(&fleet, &["assign", "auto", repo, &add(repo)], 2, "repo-unusable", says);
     }
-    for (repo, says) in
-        [("empty", "no branch `main`"), ("gone", "cannot clone `gone`"), ("branchless", "no branch `develop`")]
-    {
+    for (repo, says) in [
+        ("empty", "no branch `main`"),
+        ("gone", "cannot clone `gone`"),
+        ("branchless", "no branch `develop`"),
+    ] {
         let number = add(repo);
         fleet.coord(["assign", "auto", repo, &number]).success();
         let told = fleet.coord(["wait", &number]).exits(1);

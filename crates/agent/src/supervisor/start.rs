@@ -124,7 +124,7 @@ impl Supervisor {
             live.values().find(|it| it.worktree == worktree && it.spec.run != spec.run && !it.has_ended());
         if let Some(holder) = holder {
             let detail = format!("run {} still works on branch `{}`", holder.spec.run, spec.branch);
-            let hint = format!("coord stop {}", holder.spec.run);
+            let hint = format!("`coord stop {}` ends it", holder.spec.run);
             return Err(Problem::new(ProblemKind::Unable, detail).hinted(hint));
         }
         match live.entry(spec.run) {
