@@ -1,11 +1,14 @@
 //! Looking at what runs on the machine of a story, and interfering with it as the world would.
 
+use std::net::{Ipv4Addr, TcpStream};
+
 use camino::Utf8PathBuf;
 use coord_testkit::poll::{PATIENCE, wait_for};
+use coord_testkit::world::Running;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::fleet::{Fleet, text};
+use crate::fleet::Fleet;
 
 impl Fleet {
     /// Changes the configuration: every `old` becomes `new`.
@@ -16,11 +19,16 @@ impl Fleet {
         self.config(&yaml.replace(old, new));
     }
 
-    /// Assigns with more arguments; the run.
-    pub(crate) fn assign_with(&self, number: u64, arguments: &[&str]) -> String {
-        let number = number.to_string();
-        let words = ["--json", "assign", "here", "api", &number];
-        text(&self.coord(words.iter().chain(arguments)).success().json()["data"]["run"]["id"])
+    /// Starts the agent server in the open, from this program, and waits until it answers.
+    pub(crate) fn serve(&self, program: &str) -> Running {
+        let mut command = self.command(program);
+        command.args(["agent", "--machine", "here", "--port", &self.port.to_string()]);
+        let server = Running::start(command);
+        wait_for("the agent server to answer", PATIENCE, || {
+            let answered = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).map_err(|it| it.to_string());
+            answered.map(drop).map_err(|error| format!("{error}; {}", server.stderr()))
+        });
+        server
     }
 
     /// The process of the agent server.

@@ -16,6 +16,7 @@ mod init;
 mod keys;
 mod machine;
 mod proxy;
+mod wire;
 
 mod gates;
 mod happy;
@@ -25,6 +26,7 @@ mod merging;
 mod refusals;
 mod script;
 mod surviving;
+mod watching;
 mod work;
 
 /// A file that nobody lists here would be a file of tests that never run.

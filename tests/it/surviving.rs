@@ -61,15 +61,7 @@ fn upgraded_server(fleet: &Fleet) -> Running {
     if !program.exists() {
         fs_err::copy(env!("CARGO_BIN_EXE_coord"), &program).unwrap();
     }
-    let mut command = fleet.command(program.as_str());
-    command.args(["agent", "--machine", "here", "--port", &fleet.port.to_string()]);
-    let server = Running::start(command);
-    wait_for("the new server to answer", PATIENCE, || {
-        let shown = fleet.coord(["--json", "status"]).success().json();
-        let state = shown["data"]["machines"][0]["state"].clone();
-        if state == "online" { Ok(()) } else { Err(format!("{state}; {}", server.stderr())) }
-    });
-    server
+    fleet.serve(program.as_str())
 }
 
 #[test]
@@ -251,7 +243,7 @@ fn a_fetch_that_prunes_leaves_rescued_work_alone() {
     let next = fleet.task("Another", [write("b", "b\n"), bash(COMMIT), say("done")]);
     assert_eq!(fleet.work(next), "done");
     assert!(fleet.store_refs(tracked).is_empty());
-    assert_eq!(fleet.store_refs("refs/coord/rescue"), [rescue.clone()]);
+    assert_eq!(fleet.store_refs("refs/coord/rescue"), std::slice::from_ref(&rescue));
     assert_eq!(fleet.in_store(&rescue, "words/sea.txt"), "tide");
 }
 
