@@ -1,7 +1,7 @@
 //! Changes on their way into the default branch: what is merged is what was tested, in order, and everything
 //! else is left alone with its reason.
 
-use coord_testkit::model::bash;
+use coord_testkit::model::{Request, bash, say};
 
 use crate::change::{change, commit, main_of, merge, origin, proposed, store, tasks, test, tested, why};
 use crate::fleet::{Fleet, text};
@@ -28,6 +28,15 @@ fn two_changes_that_pass_alone_and_fail_together_are_not_both_merged() {
     let runs = tested(&fleet, second).len();
     assert_eq!(tasks(&merge(&fleet, &[], 5)["parked"]), [second]);
     assert_eq!((main_of(&fleet), tested(&fleet, second).len()), (main, runs));
+
+    // The next attempt is told what failed, and on what, since it passes on its own branch.
+    let mend = "git merge -q -m 'Catch up' origin/main && ./test.sh || { git rm -q words/stones.txt && git commit -qm Mend; }";
+    fleet.model.on_task(&format!("api#{second}"), [bash(mend), say("done")]);
+    assert_eq!(fleet.work(second), "done");
+    let requests = fleet.model.requests();
+    let prompt = requests.iter().rfind(|it| it.is_agent()).and_then(Request::prompt).unwrap();
+    assert!(prompt.contains("in two lists: plum") && prompt.contains("merged onto"), "{prompt}");
+    assert_eq!(tasks(&merge(&fleet, &["--method", "squash"], 0)["merged"]), [second]);
     fleet.api.fingerprint().assert_same_as(&before);
     fleet.model.assert_drained();
 }

@@ -1,7 +1,6 @@
 //! From a task to a run: who does it, where, and what they are told.
 
 use coord_board::NewRun;
-use coord_core::gate::Verdict;
 use coord_core::id::RunId;
 use coord_core::machine::Machine;
 use coord_core::name::{BranchName, MachineName, RuntimeName, branch_for};
@@ -99,12 +98,7 @@ impl Engine {
         let mut earlier = self.runs_of(&task.task).await?;
         earlier.retain(|it| it.kind.is_agent_work());
         let attempt = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let gates = self.board.gates(&task.task).await.map_err(Error::board("reading gates"))?;
-        let failures = gates.iter().filter_map(|gate| match &gate.evidence.verdict {
-            Verdict::Failed { reason } => Some(format!("{}: {reason}", gate.kind.as_str())),
-            Verdict::Passed | Verdict::Inconclusive { .. } => None,
-        });
-        let failures = failures.collect::<Vec<_>>().join("\n");
+        let failures = self.failures(&task.task).await?;
         let run = clock::new_run_id();
         let prompt = briefing::work(&Briefing {
             run,

@@ -23,6 +23,7 @@ pub mod briefing;
 pub mod clock;
 pub mod dispatch;
 pub mod error;
+mod failure;
 pub mod follow;
 pub mod look;
 pub mod merge;
@@ -172,4 +173,14 @@ fn chain(error: &dyn std::error::Error) -> String {
         below = error.source();
     }
     text
+}
+
+/// A number of things in words: `1 stash`, `2 stashes`.
+fn counted(number: usize, noun: &str) -> String {
+    let end = match (number, noun.ends_with("sh")) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {noun}{end}")
 }

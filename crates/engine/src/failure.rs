@@ -1,0 +1,56 @@
+//! What stands against a change, in the words that the next worker is told.
+
+use coord_core::gate::{GateRecord, Source, Verdict};
+use coord_core::id::RunId;
+use coord_core::task::TaskRef;
+use coord_proto::event::EventKind;
+
+use crate::error::Error;
+use crate::{Engine, chain};
+
+/// How many of a test's last events are looked at for its output.
+const EVENTS: u64 = 200;
+/// How many characters of that output are told.
+const EXCERPT: usize = 4000;
+
+impl Engine {
+    /// What was found wrong with a change, gate by gate. A test that failed is told with what it was run on,
+    /// since it may well pass on the branch alone, and with the end of its output.
+    pub(crate) async fn failures(&self, task: &TaskRef) -> Result<String, Error> {
+        let mut texts = Vec::new();
+        for gate in self.board.gates(task).await.map_err(Error::board("reading gates"))? {
+            let GateRecord { kind, evidence } = gate;
+            let Verdict::Failed { reason } = evidence.verdict else { continue };
+            texts.push(format!("{}: {reason}", kind.as_str()));
+            let Source::Run(run) = evidence.source else { continue };
+            texts.push(format!(
+                "It was run on {} of this branch merged onto {} of the branch it is for. The end of its output:",
+                evidence.head.short(),
+                evidence.base.short()
+            ));
+            texts.push(self.output_of(run).await.unwrap_or_else(|error| {
+                tracing::debug!(%run, error = chain(&error), "a test's output could not be had");
+                "(not to be had now)".to_owned()
+            }));
+        }
+        Ok(texts.join("\n"))
+    }
+
+    /// The end of what an ended run printed.
+    async fn output_of(&self, run: RunId) -> Result<String, Error> {
+        let machine = self.run(run).await?.machine;
+        // Asked first, because a machine that does not answer is soon found out that way.
+        let view = self.client(&machine)?.run(run).await.map_err(Error::agent(&machine))?;
+        let last = view.map_or(0, |it| it.last_event);
+        let mut following = self.follow(run, last.saturating_sub(EVENTS)).await?;
+        let mut lines = Vec::new();
+        while let Some(event) = following.next().await? {
+            if let EventKind::Output { text, .. } = event.event {
+                lines.push(text);
+            }
+        }
+        let output = lines.join("\n");
+        let skipped = output.chars().count().saturating_sub(EXCERPT);
+        Ok(output.chars().skip(skipped).collect())
+    }
+}
