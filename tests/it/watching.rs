@@ -188,8 +188,8 @@ fn exit_codes_say_how_a_run_stands() {
     fleet.coord(["assign", "here", "api", &idle]).success();
     fleet.coord(["wait", &idle]).exits(1);
     let watched = fleet.coord(["--json", "watch", &idle]).exits(1);
-    let last = watched.stdout.lines().rfind(|it| it.contains("\"ended\"")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(last).unwrap()["event"]["end"]["outcome"]["kind"], "no-change");
+    let last = documents(&watched.stdout).pop().unwrap();
+    assert_eq!(last["event"]["end"]["outcome"]["kind"], "no-change", "{last}");
     fleet.coord(["wait", "ffffffff"]).exits(4);
 }
 

@@ -7,6 +7,7 @@ use coord_core::outcome::Outcome;
 use coord_core::run::Run;
 use coord_engine::Engine;
 use coord_engine::error::Error;
+use coord_proto::event::EventKind;
 
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind, one_line};
@@ -56,7 +57,7 @@ pub async fn watch(
     ui: &Ui,
 ) -> Result<(), CliError> {
     let watching = show_events(engine, id, detail, ui);
-    match limit {
+    let told = match limit {
         None => watching.await?,
         Some(limit) => match tokio::time::timeout(limit, watching).await {
             Ok(shown) => shown?,
@@ -64,23 +65,35 @@ pub async fn watch(
                 return Err(Error::TimedOut { what: format!("run {id}"), seconds: limit.as_secs() }.into());
             }
         },
-    }
+    };
     let run = engine.wait_for_run(id, limit).await?;
-    verdict(&run)?;
+    // For programs, the last event is the last document, unless more came of it than it says.
+    let is_told = ui.is_json() && told.as_ref() == run.state.end().map(|it| &it.outcome);
+    verdict(&run).map_err(|error| if is_told { error.said() } else { error })?;
     ui.talk(&summary(&run));
     Ok(())
 }
 
-async fn show_events(engine: &Engine, id: RunId, detail: Detail, ui: &Ui) -> Result<(), CliError> {
+/// Shows every event, and tells the outcome that the last of them speaks of.
+async fn show_events(
+    engine: &Engine,
+    id: RunId,
+    detail: Detail,
+    ui: &Ui,
+) -> Result<Option<Outcome>, CliError> {
     let mut following = engine.follow(id, 0).await?;
+    let mut outcome = None;
     while let Some(event) = following.next().await? {
         if ui.is_json() {
             ui.document(&event)?;
         } else if let Some(text) = line(&event, detail, ui) {
             ui.data(&text)?;
         }
+        if let EventKind::Ended { end } = event.event {
+            outcome = Some(end.outcome);
+        }
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// How a run ended, in a line.
