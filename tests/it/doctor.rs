@@ -65,7 +65,7 @@ fn each_way_in_which_an_origin_can_be_wrong_is_told() {
     world.config(&config(&format!("name: api, default_branch: develop, origin: '{}'", repo.url())));
     assert_check(&world, "repo api", "fail", "has no branch develop; it has main");
     world.config(&config("name: api"));
-    assert_check(&world, "repo api", "fail", "neither `origin` nor a clone");
+    assert_check(&world, "repo api", "fail", "neither an `origin` nor a clone");
 }
 
 #[test]

@@ -30,11 +30,11 @@ use clap::{Parser, Subcommand};
 #[command(after_help = AFTER_HELP)]
 pub struct Cli {
     /// The configuration; otherwise ./coordinator.yml, a parent directory's, or $COORD_HOME/coordinator.yml
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = 900)]
     pub config: Option<Utf8PathBuf>,
 
     /// Print one JSON document instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
 
     /// What to do

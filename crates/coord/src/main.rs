@@ -62,7 +62,9 @@ fn main() -> ExitCode {
 /// A command line that makes no sense, or one that asks for help, which is no error.
 fn misunderstood(error: &clap::Error, ui: &Ui) -> ExitCode {
     if !error.use_stderr() {
-        let shown = ui.data(&error.render().to_string());
+        // Where there is nothing to say of an option, clap says so in spaces.
+        let text = error.render().to_string();
+        let shown = ui.data(&text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
         return shown.map_or(ErrorKind::Failed.into(), |()| ExitCode::SUCCESS);
     }
     if ui.is_json() {

@@ -3,6 +3,7 @@
 //! A single machine needs nothing but the binary: a command that needs the agent server of this machine starts
 //! it in the background, and says so.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -44,7 +45,8 @@ impl Session {
         if config.here.is_some() {
             // The local agent server may never have run; its token is made by whoever comes first.
             let hint = "`coord doctor` looks at COORD_HOME and what is in it";
-            fs_err::create_dir_all(home.agent()).map_err(|error| {
+            // Nobody else has any business in it: prompts and logs lie there.
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(home.agent()).map_err(|error| {
                 CliError::new(ErrorKind::ConfigInvalid, format!("COORD_HOME cannot be {}", cx.home))
                     .because(error)
                     .hint("set COORD_HOME to a directory that you may write to")

@@ -14,7 +14,7 @@ use coord_git::checkout::CheckoutError;
 use coord_git::history::{CommitLine, DiffStat};
 
 use crate::error::Error;
-use crate::{Engine, blocking, clock};
+use crate::{Engine, blocking, clock, counted};
 
 impl Engine {
     /// Opens the pull request of a change; the one that is open is kept, with its text brought up to date.
@@ -118,8 +118,4 @@ fn body(
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));
     line(format_args!("Closes {}", task.task));
     text
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -103,6 +103,10 @@ impl Engine {
                 let reason = format!("the agent server there calls itself `{}`", health.machine);
                 ("unknown", Some(reason), Some(health.version))
             }
+            Err(("offline", _)) if self.settings.here.as_ref() == Some(&machine.name) => {
+                let reason = "its agent server does not run; a command that needs it starts it";
+                ("offline", Some(reason.to_owned()), None)
+            }
             Err((state, reason)) => (state, Some(reason), None),
         };
         MachineView {

@@ -43,9 +43,9 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let directory = cx.absolute(args.dir.as_deref().unwrap_or(&name));
     let path = session.engine.checkout(&task, &directory).await?;
     let document = Document { checkout: Checkout { task: task.to_string(), path: path.to_string() } };
-    let next = [
-        Next::new(format!("coord test {task} --passed"), "say that it is good"),
-        Next::new(format!("coord test {task} --fail --reason '…'"), "say what is wrong with it"),
-    ];
+    let next = [Next::new(
+        format!("coord test {task} --passed"),
+        "say that it is good; --fail --reason says what is not",
+    )];
     ui.finish(&document, path.as_str(), &next)
 }

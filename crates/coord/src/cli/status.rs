@@ -72,7 +72,11 @@ fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
         }
         None => ui.paint(Tone::Strong, it.state),
     };
-    let since = when::ago(it.ended_at.as_ref().unwrap_or(&it.created_at), coord_engine::clock::now());
+    let now = coord_engine::clock::now();
+    let since = match &it.ended_at {
+        Some(at) => format!("{} ago", when::since(at, now)),
+        None => format!("for {}", when::since(&it.created_at, now)),
+    };
     let mut lines =
         vec![format!("{} {:<5} {:<14} {state} on {}, {since}", it.id, it.kind, it.task, it.machine)];
     lines.extend(it.status.as_ref().map(|it| format!("    {it}")));

@@ -152,10 +152,12 @@ async fn add(args: &Add, engine: &Engine, cx: &Context, ui: &Ui) -> Result<(), C
             after: all_named(engine, &args.after).await?,
         })
         .await?;
-    let next = Next::new(
-        format!("coord assign auto {} {}", task.task.repo, task.task.number),
-        "give it to a worker",
-    );
+    let next = if task.after.is_empty() {
+        let assign = format!("coord assign auto {} {}", task.task.repo, task.task.number);
+        Next::new(assign, "give it to a worker")
+    } else {
+        Next::new(format!("coord why {}", task.task), "see what it waits for")
+    };
     ui.finish(&One { task: TaskView::from(&task) }, &format!("added {}: {}", task.task, task.title), &[next])
 }
 

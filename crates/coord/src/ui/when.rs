@@ -18,8 +18,8 @@ pub fn took(from: Timestamp, to: Timestamp) -> String {
 
 /// How long ago a moment in RFC 3339 was; what is none stays as it is.
 #[must_use]
-pub fn ago(at: &str, now: Timestamp) -> String {
-    at.parse().map_or_else(|_| at.to_owned(), |at| format!("{} ago", took(at, now)))
+pub fn since(at: &str, now: Timestamp) -> String {
+    at.parse().map_or_else(|_| at.to_owned(), |at| took(at, now))
 }
 
 /// A moment on the clock of this place: `2026-11-21 08:15:02`. What is no RFC 3339 stays as it is.
