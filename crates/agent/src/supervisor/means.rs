@@ -58,10 +58,12 @@ impl Means {
             Runtime::Script | Runtime::Command => "sh",
         };
         let Some(found) = find_program(program, path) else {
+            let elsewhere = match kind {
+                Runtime::Claude => ", or set `runtimes.claude.program` to where it is",
+                Runtime::Script | Runtime::Command => "",
+            };
             return Err(unable(format!("no `{program}` in the agent server's PATH ({path})")).hinted(format!(
-                "install `{program}`, or set `runtimes.{}.program` to where it is; then start the agent server \
-                 again if its PATH changes by that",
-                spec.runtime
+                "install `{program}`{elsewhere}; then start the agent server again if its PATH changes by that"
             )));
         };
         if kind == Runtime::Claude {
