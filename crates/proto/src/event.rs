@@ -217,4 +217,11 @@ mod tests {
         assert_eq!(event.raw_line().unwrap(), raw.as_bytes());
         assert!(serde_json::to_string(&event).unwrap().contains(raw));
     }
+
+    #[test]
+    fn a_line_that_is_read_and_written_again_is_the_same_line() {
+        let line = r#"{"n":1,"at":"2026-01-01T00:00:00.120000Z","event":{"kind":"note","text":"hi"}}"#;
+        let event: Event = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), line);
+    }
 }
