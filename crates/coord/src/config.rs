@@ -100,9 +100,13 @@ impl Config {
     }
 
     fn from_file(file: File, path: &Utf8Path, cx: &Context) -> Self {
-        let File { repos, machines, concurrency, models, runtime, runtimes, limits } = file;
+        let File { repos, machines, concurrency, models, runtime, mut runtimes, limits } = file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
+        let program = &mut runtimes.claude.program;
+        if program.contains('/') {
+            *program = place(program).into_string();
+        }
         let mut machines: Vec<_> =
             machines.into_iter().map(|it| machine(it, concurrency.max_workers, &place)).collect();
         if machines.is_empty() {

@@ -1,8 +1,10 @@
 //! Keys that say what does the work, and how.
 
+use coord_testkit::model::{bash, say};
 use serde_json::Value;
 
 use super::House;
+use crate::fleet::Fleet;
 
 #[test]
 pub(super) fn permissions_are_rules_of_the_command_line() {
@@ -47,7 +49,7 @@ pub(super) fn program_is_what_runs() {
     house.claude("claude");
     house.claude("other");
     house.call("claude", &[]);
-    for program in ["other".to_owned(), house.dir().join("bin/other").into_string()] {
+    for program in ["other", house.dir().join("bin/other").as_str(), "~/../bin/other", "./bin/other"] {
         house.says("", "", &format!("runtimes: {{claude: {{program: {program}}}}}"));
         house.call("other", &[]);
     }
@@ -91,6 +93,24 @@ pub(super) fn options_of_claude_are_on_its_command_line() {
     assert_eq!(call.flag("--setting-sources"), ["project,local"]);
     house.says("", "", "runtimes: {claude: {allowed_tools: []}}");
     assert!(!house.call("claude", &[]).arguments.contains(&"--allowedTools".to_owned()));
+}
+
+#[test]
+fn a_tool_that_nobody_allowed_is_not_used() {
+    let Some(fleet) = Fleet::with_claude() else { return };
+    let worked = fleet.dir().join("worked");
+    for (said, allowed) in [("", true), ("    allowed_tools: []\n", false)] {
+        fleet.configure("");
+        fleet.reconfigure("  claude:\n", &format!("  claude:\n{said}"));
+        let number = fleet.task("Do it", [bash(&format!("touch {worked}")), say("done")]);
+        let run = fleet.assign(number);
+        fleet.wait(&run);
+        assert_eq!(worked.exists(), allowed);
+        assert_eq!(fleet.count(&run, "denial") == 0, allowed);
+        if allowed {
+            fs_err::remove_file(&worked).unwrap();
+        }
+    }
 }
 
 #[test]

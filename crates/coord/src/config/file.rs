@@ -186,7 +186,7 @@ pub struct Runtimes {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClaudeEntry {
-    /// The program: a path, or a name that is looked up in `PATH`. Default: `claude`.
+    /// The program: a name that is looked up in `PATH`, or a path from here or from `~/`. Default: `claude`.
     pub program: String,
     /// Variables of the agent server's environment that workers see beyond the usual few. Default: none, so
     /// an API key is never passed on unasked.
