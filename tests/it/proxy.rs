@@ -15,16 +15,19 @@ pub(crate) struct Proxy {
     faults: Arc<Mutex<Faults>>,
 }
 
-/// What was swallowed.
+/// What came by and was kept back, or was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     Request,
     Answer,
+    /// Somebody asked for a run to be stopped.
+    Stop,
 }
 
 #[derive(Default)]
 struct Faults {
     requests_with: Option<String>,
+    held: Option<String>,
     answers_to: Option<String>,
     seen: Vec<Seen>,
     /// After how many bytes of its answer each further event stream is cut.
@@ -57,6 +60,11 @@ impl Proxy {
         lock(&self.faults).requests_with = Some(beginning.to_owned());
     }
 
+    /// Keeps requests that begin like this back until it behaves.
+    pub(crate) fn hold_requests(&self, beginning: &str) {
+        lock(&self.faults).held = Some(beginning.to_owned());
+    }
+
     /// Passes requests that begin like this on, and keeps the answer to itself.
     pub(crate) fn swallow_answers_to(&self, beginning: &str) {
         lock(&self.faults).answers_to = Some(beginning.to_owned());
@@ -66,6 +74,7 @@ impl Proxy {
     pub(crate) fn behave(&self) {
         let mut faults = lock(&self.faults);
         faults.requests_with = None;
+        faults.held = None;
         faults.answers_to = None;
     }
 
@@ -79,11 +88,15 @@ impl Proxy {
         lock(&self.faults).streams
     }
 
-    /// Waits until it has swallowed something.
-    pub(crate) fn wait_for(&self, what: Seen) {
-        wait_for("something to be swallowed", PATIENCE, || {
+    /// Waits until this has come by so often.
+    pub(crate) fn wait_for(&self, what: Seen, times: usize) {
+        wait_for("something to come by", PATIENCE, || {
             let seen = lock(&self.faults).seen.clone();
-            if seen.contains(&what) { Ok(()) } else { Err(format!("{seen:?}")) }
+            if seen.iter().filter(|it| **it == what).count() >= times {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
         });
     }
 }
@@ -112,10 +125,20 @@ fn requests(mut from: &TcpStream, mut to: &TcpStream, faults: &Mutex<Faults>, an
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..count];
         let begins = |with: &Option<String>| with.as_ref().is_some_and(|it| bytes.starts_with(it.as_bytes()));
+        let is_held = || begins(&lock(faults).held);
+        if is_held() {
+            lock(faults).seen.push(Seen::Request);
+            wait_for("a held request to be let go", PATIENCE, || {
+                if is_held() { Err(String::new()) } else { Ok(()) }
+            });
+        }
         let mut faults = lock(faults);
         if begins(&faults.requests_with) {
             faults.seen.push(Seen::Request);
             continue;
+        }
+        if bytes.starts_with(b"POST ") {
+            faults.seen.push(Seen::Stop);
         }
         if bytes.starts_with(b"GET ") {
             let line = String::from_utf8_lossy(bytes.split(|it| *it == b'\r').next().unwrap_or_default());

@@ -263,7 +263,7 @@ fn a_coordinator_killed_before_it_heard_of_its_start_is_settled_by_the_next_comm
     fleet.model.on_task(&format!("api#{number}"), held_work(&hold));
     proxy.swallow_answers_to("PUT ");
     let assigning = fleet.spawn(["assign", "here", "api", &number]);
-    proxy.wait_for(Seen::Answer);
+    proxy.wait_for(Seen::Answer, 1);
     kill(assigning.pid());
     proxy.behave();
     hold.wait_reached();
@@ -283,7 +283,7 @@ fn a_coordinator_killed_before_its_start_arrived_leaves_no_second_worker() {
     let number = fleet.task("Add a word", []);
     proxy.swallow_requests("PUT ");
     let assigning = fleet.spawn(["assign", "here", "api", &number.to_string()]);
-    proxy.wait_for(Seen::Request);
+    proxy.wait_for(Seen::Request, 1);
     kill(assigning.pid());
     proxy.behave();
     // Whether the start is still on its way nobody can know, so the task is not given away a second time.
@@ -292,6 +292,27 @@ fn a_coordinator_killed_before_its_start_arrived_leaves_no_second_worker() {
     assert!(refused.stderr.contains(&run), "{}", refused.stderr);
     assert_eq!(fleet.shown(&run)["state"], "reserved");
     assert_eq!(conversations(&fleet.model), 0);
+}
+
+#[test]
+fn a_stop_that_overtakes_its_start_waits_for_it() {
+    let Some(fleet) = Fleet::with_claude() else { return };
+    let (_server, proxy) = behind_proxy(&fleet);
+    let number = fleet.task("Add a word", [say("").held(&Hold::new()).forever()]).to_string();
+    proxy.hold_requests("PUT ");
+    let assigning = fleet.spawn(["assign", "here", "api", &number]);
+    proxy.wait_for(Seen::Request, 1);
+    let run = text(&fleet.coord(["--json", "status"]).success().json()["data"]["runs"][0]["id"]);
+    let watching = fleet.spawn(["watch", &run]);
+    let stopping = fleet.spawn(["--json", "stop", &run]);
+    // The machine has not heard of the run the first time it is asked.
+    proxy.wait_for(Seen::Stop, 2);
+    proxy.behave();
+    let stopped = stopping.wait().success().json()["data"]["run"].clone();
+    assert_eq!(stopped["outcome"]["kind"], "cancelled", "{stopped}");
+    assigning.wait().success();
+    assert!(watching.wait().exits(1).stdout.contains("[ended] cancelled"));
+    assert_eq!(fleet.beside_the_server().len(), 0, "{:#?}", fleet.beside_the_server());
 }
 
 #[test]

@@ -45,7 +45,12 @@ impl Engine {
     /// # Errors
     /// When the run is unknown, or there is no way to reach its machine.
     pub async fn follow(&self, id: RunId, after: u64) -> Result<Following, Error> {
-        let run = self.run(id).await?;
+        let mut run = self.run(id).await?;
+        // Its machine may not have heard of it yet.
+        while matches!(run.state, RunState::Reserved) {
+            tokio::time::sleep(AGAIN).await;
+            run = self.settle_run(id).await?;
+        }
         let stream = self.client(&run.machine)?.follow(id, after, PATIENCE);
         Ok(Following { stream, run })
     }
@@ -106,17 +111,27 @@ impl Engine {
         }
     }
 
-    /// Stops a run, and returns it once no process of it is left.
+    /// Stops a run, and returns it once no process of it is left. A run that its machine has not heard of may
+    /// still be on its way there: it is stopped when it arrives, or given up when that is too late.
     ///
     /// # Errors
     /// When its machine does not answer: then nothing is known to have stopped.
     pub async fn stop(&self, id: RunId) -> Result<Run, Error> {
-        let run = self.settle_run(id).await?;
-        if matches!(run.state, RunState::Ended(_)) {
-            return Ok(run);
+        loop {
+            let run = self.settle_run(id).await?;
+            if matches!(run.state, RunState::Ended(_)) {
+                return Ok(run);
+            }
+            match self.client(&run.machine)?.stop(id).await {
+                Ok(view) => {
+                    self.absorb(&run, &view).await?;
+                    return self.wait_for_run(id, Some(PATIENCE)).await;
+                }
+                Err(ClientError::Refused(problem)) if problem.kind == ProblemKind::NotFound => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(source) => return Err(Error::Agent { machine: run.machine, source }),
+            }
         }
-        let view = self.client(&run.machine)?.stop(id).await.map_err(Error::agent(&run.machine))?;
-        self.absorb(&run, &view).await?;
-        self.wait_for_run(id, Some(PATIENCE)).await
     }
 }
