@@ -50,6 +50,8 @@ struct Document {
     graph: String,
     seconds: f64,
     directory: Option<String>,
+    /// What the tests of main, as it is on origin at the end, have to say.
+    main_tests: &'static str,
 }
 
 /// What became of one task, and how long each step took.
@@ -106,6 +108,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         graph,
         seconds: begun.elapsed().as_secs_f64(),
         directory: keep.then(|| scratch.root.to_string()),
+        main_tests: if tested.is_ok() { "passed" } else { "failed" },
     };
     ui.finish(&document, &text(&document, &scratch), &next(keep, &scratch))?;
     tested?;
@@ -291,9 +294,12 @@ fn text(document: &Document, scratch: &Scratch) -> String {
     }));
     let merged = document.tasks.iter().filter(|it| it.merged.is_some()).count();
     let (all, seconds) = (document.tasks.len(), document.seconds);
-    lines.push(format!("\n{merged} of {all} tasks of `{REPO}` merged in {seconds:.1} s"));
+    let tests = document.main_tests;
+    lines.push(format!(
+        "\n{merged} of {all} tasks of `{REPO}` merged in {seconds:.1} s; the tests of main {tests}\n"
+    ));
+    let Scratch { root, origin, config, home } = scratch;
     if document.directory.is_some() {
-        let Scratch { root, origin, config, home } = scratch;
         let places = [
             ("everything", root),
             ("origin", origin),
@@ -301,6 +307,8 @@ fn text(document: &Document, scratch: &Scratch) -> String {
             ("board, logs, store", home),
         ];
         lines.extend(places.map(|(what, path)| format!("{what:<20}{path}")));
+    } else {
+        lines.push(format!("all of it was in {root} and is gone; with `--keep` it stays"));
     }
     lines.join("\n")
 }
