@@ -92,9 +92,9 @@ impl Checker<'_> {
 
     fn runtimes(&self) -> Result<(), ConfigError> {
         let runtime = &self.file.runtime;
-        if Runtime::named(runtime).is_none() {
-            let what = format!("there is no runtime `{runtime}`");
-            let cure = format!("there are {}", Runtime::ALL.map(Runtime::as_str).join(", "));
+        if !matches!(Runtime::named(runtime), Some(Runtime::Claude | Runtime::Script)) {
+            let what = format!("`{runtime}` is no runtime that does tasks");
+            let cure = format!("there are {} and {}", Runtime::Claude.as_str(), Runtime::Script.as_str());
             return Err(self.error(what, &[Step::Key("runtime")], cure));
         }
         let claude = &self.file.runtimes.claude;

@@ -147,7 +147,7 @@ fn whatever_else_is_wrong_is_named_with_its_line() {
             "repos:\n- name: api\nmachines:\n- name: m\n  repo_paths:\n    app: x\n",
             "which is not among `repos` (line 6)",
         ),
-        ("repos:\n- name: api\nruntime: gpt\n", "there is no runtime `gpt` (line 3)"),
+        ("repos:\n- name: api\nruntime: gpt\n", "`gpt` is no runtime that does tasks (line 3)"),
         ("repos:\n- name: api\nruntimes:\n  gpt: {}\n", "runtimes: unknown key `gpt` at line 4"),
         (
             "repos:\n- name: api\nruntimes:\n  script:\n    pass_env: []\n    permission_mode: plan\n",

@@ -24,7 +24,7 @@ fn a_worktree_is_on_its_runs_branch_clean_and_cannot_push() {
 }
 
 #[test]
-fn an_identity_that_git_knows_is_not_overruled() {
+fn the_users_identity_reaches_workers_that_see_less_of_the_environment() {
     let world = World::new();
     let config = world.root.join("gitconfig");
     fs_err::write(&config, "[user]\nname = Bea\nemail = bea@example.com\n").unwrap();
@@ -33,7 +33,7 @@ fn an_identity_that_git_knows_is_not_overruled() {
         .chain([("GIT_CONFIG_GLOBAL".into(), config.into_std_path_buf().into_os_string())]);
     let store = world.store_with(&coord_git::program::Git::new(known));
     let worktree = world.worktree(&store, "a", run(1));
-    assert_eq!(sh(worktree.path(), "git config user.name || echo none"), "none");
+    assert_eq!(sh(worktree.path(), "git config user.name; git config user.email"), "Bea\nbea@example.com");
 }
 
 #[test]
