@@ -36,7 +36,8 @@ fn no_file_of_stories_is_forgotten() {
     let main = include_str!("main.rs");
     for entry in fs_err::read_dir(dir).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let name = name.trim_end_matches(".rs");
+        // What a directory holds is its module's affair.
+        let Some(name) = name.strip_suffix(".rs") else { continue };
         let listed = ["main", "snapshots"].contains(&name) || main.contains(&format!("mod {name};"));
         assert!(listed, "{name} is not in main.rs");
     }
