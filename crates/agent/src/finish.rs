@@ -288,13 +288,8 @@ impl Work {
     fn rescue(&mut self, store: &Store, worktree: &Worktree, now: Timestamp) -> Result<(), GitProblem> {
         self.facts.dirty = Some(store.changed_files(worktree, NAMED)?);
         let Some(rescue) = store.rescue(worktree, now)? else { return Ok(()) };
-        self.notes.push(format!(
-            "rescued {} uncommitted files and {} stashes into `{}` of the repo store, as {}",
-            rescue.files,
-            rescue.stashes,
-            rescue.reference,
-            rescue.commit.short()
-        ));
+        let (reference, commit) = (&rescue.reference, rescue.commit.short());
+        self.notes.push(format!("rescued {rescue} into `{reference}` of the repo store, as {commit}"));
         self.rescue = Some(rescue);
         Ok(())
     }

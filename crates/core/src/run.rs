@@ -1,5 +1,7 @@
 //! One attempt at one stage of a task by one worker.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +174,19 @@ pub struct Rescue {
     pub files: usize,
     /// How many stashes it holds.
     pub stashes: usize,
+}
+
+/// What is kept: `2 uncommitted files and 1 stash`.
+impl fmt::Display for Rescue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = if self.files == 1 { "file" } else { "files" };
+        let stashes = if self.stashes == 1 { "stash" } else { "stashes" };
+        match (self.files, self.stashes) {
+            (count, 0) => write!(f, "{count} uncommitted {files}"),
+            (0, count) => write!(f, "{count} {stashes}"),
+            (some, more) => write!(f, "{some} uncommitted {files} and {more} {stashes}"),
+        }
+    }
 }
 
 /// What a runtime reported about itself. Claims, for people to read; never evidence.

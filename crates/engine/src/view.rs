@@ -152,7 +152,7 @@ pub struct PullRequestView {
     pub number: u64,
     /// The task it is for, as `repo#number`.
     pub task: String,
-    /// Where it can be looked at; on the local forge that is a command.
+    /// Its name for programs. On the local forge, which has no pages, `coord:<repo>/pull/<number>`.
     pub url: String,
     /// `open`, `merged` or `closed`.
     pub state: &'static str,

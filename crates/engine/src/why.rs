@@ -7,10 +7,10 @@ use coord_core::run::{Run, RunKind, RunState};
 use coord_core::task::{TaskRef, TaskState};
 use serde::Serialize;
 
+use crate::Engine;
 use crate::error::Error;
 use crate::task::Named;
 use crate::view::{GateView, RunView, TaskView};
-use crate::{Engine, counted};
 
 /// Why a task is where it is.
 #[derive(Debug, Clone, Serialize)]
@@ -137,12 +137,7 @@ fn ended(run: &Run) -> Vec<String> {
     let RunState::Ended(end) = &run.state else { return Vec::new() };
     let mut lines = vec![format!("run {} ended as {}", run.id, end.outcome)];
     if let Some(rescue) = &end.rescue {
-        lines.push(format!(
-            "{} and {} of it are kept at {} in the repo store",
-            counted(rescue.files, "uncommitted file"),
-            counted(rescue.stashes, "stash"),
-            rescue.reference
-        ));
+        lines.push(format!("{rescue} of it are kept at {} in the repo store", rescue.reference));
     }
     lines
 }

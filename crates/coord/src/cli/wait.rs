@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use coord_core::run::RunKind;
+use coord_engine::error::Error;
 use coord_engine::view::RunView;
+use coord_proto::client::ClientError;
 use serde::Serialize;
 
 use crate::cli::watch;
@@ -38,8 +40,12 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
     session.wake(&run, ui).await?;
+    if let Err(Error::Agent { machine, source: ClientError::Unreachable { .. } }) =
+        session.engine.settle_run(run.id).await
+    {
+        ui.talk(&format!("machine {machine} does not answer; waiting for it as well"));
+    }
     let run = session.engine.wait_for_run(run.id, args.timeout).await?;
-
     let next = match run.kind {
         RunKind::Work => vec![
             Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),
