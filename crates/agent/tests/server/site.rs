@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -247,8 +248,12 @@ pub(crate) fn write_program(path: &Utf8Path, script: &str) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }
 
+/// Run `n` of this test. Tests run beside each other on one machine, where a sweep finds processes by their run
+/// wherever they are, so no two tests may share an id; nextest gives each a process, `cargo test` a thread.
 pub(crate) fn id(n: u64) -> RunId {
-    RunId::from_random(n)
+    thread_local!(static TEST: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    RunId::from_random((u64::from(std::process::id()) << 32) | (TEST.with(|it| *it) << 16) | n)
 }
 
 /// A run on task `api#<n>` that works by a command line.
