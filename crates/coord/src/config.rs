@@ -2,7 +2,7 @@
 //! agent server take.
 //!
 //! What must hold: a file that says something unknown, twice or contradictory is refused with its line and a
-//! cure, and nothing of it is in force; what is left out has the default that its doc line in [`file`] names.
+//! cure, and nothing of it is in force; what is left out has the default that its doc line in [`mod@file`] names.
 //! Deliberately absent: layers. One file is in force, and `coord config` says which.
 
 mod check;
