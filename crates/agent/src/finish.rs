@@ -12,8 +12,9 @@ use std::io;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use coord_core::classify::{StopCause, StreamFacts, classify};
 use coord_core::id::RunId;
-use coord_core::outcome::{Outcome, StopCause, StreamFacts, WorkerExit, classify};
+use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{GitFacts, Rescue, RunEnd, RuntimeReport};
 use coord_git::history::HistoryError;
 use coord_git::program::Git;

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
+use coord_core::classify::StreamFacts;
 use coord_core::name::RuntimeName;
-use coord_core::outcome::StreamFacts;
 use coord_core::run::RuntimeReport;
 use coord_proto::event::{EventKind, OutputStream};
 

@@ -9,7 +9,7 @@
 //! | [`id`], [`name`] | identifiers and names, parsed once and valid ever after |
 //! | [`repo`], [`machine`] | what is under coordination, and where it runs |
 //! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
-//! | [`outcome`] | how a run ended: the classifier |
+//! | [`outcome`], [`classify`] | how a run ended, and how that is decided |
 //! | [`gate`], [`merge`] | what must hold before a change may merge, and the order of merging |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`event`] | the immutable facts that everything shown is derived from |
@@ -18,6 +18,7 @@
 //! stay; evidence is bound to a head, a base and a tree, and says nothing about any other.
 
 pub mod change;
+pub mod classify;
 pub mod event;
 pub mod gate;
 pub mod id;

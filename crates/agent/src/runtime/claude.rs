@@ -10,7 +10,7 @@
 //! - Lines of a sub-agent carry `parent_tool_use_id`; what it writes are not the worker's own words.
 //! - New types and fields appear with every version. Whatever is not understood is kept raw.
 
-use coord_core::outcome::{ErrorClass, ResultFacts, StreamFacts};
+use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::run::RuntimeReport;
 use coord_proto::event::EventKind;
 use jiff::Timestamp;

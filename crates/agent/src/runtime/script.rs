@@ -2,7 +2,7 @@
 //!
 //! Its standard output is its own words, so it can report with `STATUS:` and `STUCK:` like a model does.
 
-use coord_core::outcome::StreamFacts;
+use coord_core::classify::StreamFacts;
 use coord_core::run::RuntimeReport;
 use coord_proto::event::EventKind;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coord_core::outcome::StopCause;
+use coord_core::classify::StopCause;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::Instant;
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use coord_core::outcome::{Outcome, StopCause, TimeoutPhase, WorkerExit};
+use coord_core::classify::StopCause;
+use coord_core::outcome::{Outcome, TimeoutPhase, WorkerExit};
 use coord_core::run::RunState;
 use coord_git::program::Git;
 use coord_git::store::Store;
