@@ -5,7 +5,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use coord_agent::runtime::Runtime;
-use coord_core::outcome::{Outcome, StreamFacts, WorkerExit, classify};
+use coord_core::classify::{StreamFacts, classify};
+use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{GitFacts, RunKind, RuntimeReport};
 use coord_git::program::redact;
 use coord_proto::event::OutputStream;
