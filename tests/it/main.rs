@@ -7,6 +7,7 @@
 
 mod change;
 mod config;
+mod cures;
 mod demo;
 mod doctor;
 mod documents;
