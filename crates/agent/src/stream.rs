@@ -91,46 +91,82 @@ impl Reader {
     fn next(&mut self) -> io::Result<Option<(Bytes, u64)>> {
         loop {
             let Some(lines) = self.piece()? else { return Ok(None) };
-            let count = memchr::memchr_iter(b'\n', &lines).count() as u64;
-            let first = self.number;
-            self.number += count;
-            if self.number <= self.after {
-                continue;
+            if let Some(wanted) = self.wanted(&lines) {
+                return Ok(Some(wanted));
             }
-            let unwanted = usize::try_from(self.after.saturating_sub(first)).unwrap_or(usize::MAX);
-            let from = match unwanted.checked_sub(1) {
-                None => 0,
-                Some(last) => memchr::memchr_iter(b'\n', &lines).nth(last).map_or(0, |at| at + 1),
-            };
-            return Ok(Some((lines.slice(from..), first + unwanted as u64)));
         }
     }
 
+    /// The same without ever waiting for a disk; `None` where only [`Self::next`] can tell, which is also where
+    /// lines are skipped that nobody wants: there may be many.
+    fn next_cached(&mut self) -> Option<Option<(Bytes, u64)>> {
+        self.buffer.resize(PIECE, 0);
+        let read = read_cached(self.file.as_ref()?, &mut self.buffer, self.offset)?;
+        if read == 0 {
+            return Some(None);
+        }
+        let lines = self.whole(read)?;
+        self.wanted(&lines).map(Some)
+    }
+
+    /// What of a piece the reader wants, and the number before it.
+    fn wanted(&mut self, lines: &Bytes) -> Option<(Bytes, u64)> {
+        let count = memchr::memchr_iter(b'\n', lines).count() as u64;
+        let first = self.number;
+        self.number += count;
+        if self.number <= self.after {
+            return None;
+        }
+        let unwanted = usize::try_from(self.after.saturating_sub(first)).unwrap_or(usize::MAX);
+        let from = match unwanted.checked_sub(1) {
+            None => 0,
+            Some(last) => memchr::memchr_iter(b'\n', lines).nth(last).map_or(0, |at| at + 1),
+        };
+        Some((lines.slice(from..), first + unwanted as u64))
+    }
+
     fn piece(&mut self) -> io::Result<Option<Bytes>> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => match fs::File::open(&self.path) {
-                Ok(file) => none.insert(file),
+        if self.file.is_none() {
+            match fs::File::open(&self.path) {
+                Ok(file) => self.file = Some(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
-            },
-        };
+            }
+        }
         let mut size = PIECE;
         loop {
+            let Some(file) = &self.file else { return Ok(None) };
             self.buffer.resize(size, 0);
             let read = read_at(file, &mut self.buffer, self.offset)?;
-            if let Some(end) = memchr::memrchr(b'\n', &self.buffer[..read]) {
-                self.offset += end as u64 + 1;
-                let lines = self.buffer.split_to(end + 1).freeze();
-                self.buffer.clear();
-                return Ok(Some(lines));
-            }
-            if read < size {
-                return Ok(None);
+            let whole = self.whole(read);
+            if whole.is_some() || read < size {
+                return Ok(whole);
             }
             size *= 4;
         }
     }
+
+    /// Takes the whole lines out of what was `read` into the buffer, if there are any.
+    fn whole(&mut self, read: usize) -> Option<Bytes> {
+        let end = memchr::memrchr(b'\n', &self.buffer[..read])?;
+        self.offset += end as u64 + 1;
+        let lines = self.buffer.split_to(end + 1).freeze();
+        self.buffer.clear();
+        Some(lines)
+    }
+}
+
+/// Reads what of a file lies in memory already; `None` when that cannot be told without waiting. At the end of
+/// the file that is nothing.
+#[cfg(target_os = "linux")]
+fn read_cached(file: &fs::File, buffer: &mut [u8], offset: u64) -> Option<usize> {
+    let mut buffers = [io::IoSliceMut::new(buffer)];
+    rustix::io::preadv2(file.file(), &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &fs::File, _: &mut [u8], _: u64) -> Option<usize> {
+    None
 }
 
 /// Fills `buffer` from `offset` on, as far as the file goes.
@@ -239,8 +275,12 @@ impl<T: Send + Sync + 'static> Following<T> {
         }
     }
 
-    /// Reads on a thread that may block.
+    /// Reads what lies in memory at once, which is what a watcher of a live run waits for; and what the disk
+    /// has to be asked for on a thread that may block.
     async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(found) = self.reader.next_cached() {
+            return Ok(found.map(|(lines, number)| self.framing.wrap(lines, number)));
+        }
         let mut reader = std::mem::replace(&mut self.reader, Reader::new(Utf8PathBuf::new(), 0));
         let framing = self.framing;
         let (reader, read) = tokio::task::spawn_blocking(move || {
@@ -303,7 +343,7 @@ mod tests {
 
     fn read_all(reader: &mut Reader) -> (Vec<u8>, Option<u64>) {
         let (mut all, mut first) = (Vec::new(), None);
-        while let Some((lines, number)) = reader.next().unwrap() {
+        while let Some((lines, number)) = reader.next_cached().unwrap_or_else(|| reader.next().unwrap()) {
             first.get_or_insert(number);
             all.extend_from_slice(&lines);
         }
