@@ -106,11 +106,8 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
     let serves = matches!(cli.command, Command::Agent(_));
     log_to_stderr(environment.get("COORD_LOG").map(String::as_str), serves);
     let cx = surroundings(cli.config, environment)?;
-    let runtime = if serves {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
-    } else {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()
-    };
+    // The agent server as well: what may block does so on threads of its own, and one loop hands on soonest.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ErrorKind::Failed, "cannot start an event loop").because(error))?;
     let done = runtime.block_on(perform(&cli.command, &cx, ui));
