@@ -39,7 +39,8 @@ fn main() -> anyhow::Result<()> {
     if let Some(unknown) = wanted.iter().find(|it| !GROUPS.contains(it)) {
         anyhow::bail!("there is no group `{unknown}`; there is {}", GROUPS.join(", "));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // The event loop of a watcher, as the commands have it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(measure(|group| wanted.is_empty() || wanted.contains(&group)))
 }
 
