@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE,
@@ -17,6 +17,7 @@ use coord_proto::client::Started;
 use coord_proto::health::{Health, RepoView};
 use coord_proto::problem::{Problem, ProblemKind};
 use coord_proto::run::{RunList, RunView};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use crate::stream::{self, Framing};
@@ -51,6 +52,31 @@ fn bad(status: StatusCode, detail: impl Into<String>) -> Refusal {
     Refusal(problem)
 }
 
+/// How long a body may be. A task's text may be a megabyte, and JSON may double it.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// All of a body. One that is too long is read and dropped for a while longer: a client that is still writing
+/// would find its connection gone instead of the answer.
+async fn whole(body: Body) -> Answer<Vec<u8>> {
+    let mut chunks = body.into_data_stream();
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
+        length += chunk.len();
+        if length > 4 * BODY_LIMIT {
+            break;
+        }
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&chunk);
+        }
+    }
+    if length > BODY_LIMIT {
+        let detail = format!("the body is longer than {BODY_LIMIT} bytes");
+        return Err(bad(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(kept)
+}
+
 pub(crate) async fn health(State(server): Server) -> Json<Health> {
     Json(server.health())
 }
@@ -74,9 +100,9 @@ pub(crate) async fn run(State(server): Server, Id(run): Id) -> Answer<Json<RunVi
 pub(crate) async fn start(
     State(server): Server,
     Id(run): Id,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Answer<(StatusCode, Json<RunView>)> {
-    let body = body.map_err(|error| bad(error.status(), error.body_text()))?;
+    let body = whole(body).await?;
     let spec =
         serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
     let (started, view) = server.start(run, spec).await?;

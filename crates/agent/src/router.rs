@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use secrecy::SecretString;
 
 use crate::supervisor::Supervisor;
 use crate::{auth, handler};
-
-/// How long a body may be. A task's text may be a megabyte, and JSON may double it.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router {
     let guarded = Router::new()
@@ -29,7 +25,6 @@ pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router
         .route("/health", get(handler::health))
         .merge(guarded)
         .method_not_allowed_fallback(handler::no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(auth::refuse_browsers))
         .layer(map_response(auth::say_protocol))
         .with_state(supervisor)
