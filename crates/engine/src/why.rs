@@ -21,14 +21,33 @@ pub struct WhyView {
     pub state: String,
     /// Everything that keeps it from the next step; empty when nothing does.
     pub because: Vec<String>,
-    /// What would move it on: a command.
-    pub next: Option<String>,
+    /// What would move it on.
+    pub next: Option<Step>,
     /// Where its gates stand.
     pub gates: Vec<GateView>,
     /// Its runs, oldest first.
     pub runs: Vec<RunView>,
     /// What happened, oldest first.
     pub events: Vec<Happening>,
+}
+
+/// A command that would move a task on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// The command, as it can be run.
+    pub command: String,
+    /// What for.
+    pub why: &'static str,
+}
+
+impl Step {
+    fn new(command: String, why: &'static str) -> Self {
+        Self { command, why }
+    }
+
+    fn assign(task: &TaskRef, why: &'static str) -> Self {
+        Self::new(format!("coord assign auto {} {}", task.repo, task.number), why)
+    }
 }
 
 /// One thing that happened.
@@ -43,7 +62,7 @@ pub struct Happening {
 struct Position {
     state: String,
     because: Vec<String>,
-    next: Option<String>,
+    next: Option<Step>,
 }
 
 impl Engine {
@@ -68,8 +87,8 @@ impl Engine {
             }
             (TaskState::Open, Some(run)) => Position {
                 state: format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str()),
-                because: settled.silent.get(&run.machine).cloned().into_iter().collect(),
-                next: Some(format!("coord watch {}", run.id)),
+                because: settled.waiting.get(&run.id).cloned().into_iter().collect(),
+                next: Some(Step::new(format!("coord watch {}", run.id), "see what it does")),
             },
             (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
                 Some(candidate) => {
@@ -104,8 +123,7 @@ impl Engine {
         let blockers = blockers(task, &waited, &live, &self.settings.repos, None);
         let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
         because.extend(runs.last().into_iter().flat_map(ended));
-        let next =
-            blockers.is_empty().then(|| format!("coord assign auto {} {}", task.task.repo, task.task.number));
+        let next = blockers.is_empty().then(|| Step::assign(&task.task, "give it to a worker"));
         let state =
             if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
         Ok(Position { state: state.to_owned(), because, next })
@@ -118,11 +136,11 @@ fn published(task: &TaskRef, runs: &[Run], holds: &[coord_core::merge::Hold]) ->
     let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
     because.extend(last.into_iter().filter(|it| !ended_well(it)).flat_map(ended));
     let next = if holds.is_empty() || holds.iter().all(Hold::lifted_by_testing) {
-        format!("coord merge {task}")
+        Step::new(format!("coord merge {task}"), "merge it, testing it first where that is needed")
     } else if holds.contains(&Hold::NoPullRequest) {
-        format!("coord pr {task}")
+        Step::new(format!("coord pr {task}"), "open its pull request")
     } else {
-        format!("coord assign auto {} {}", task.repo, task.number)
+        Step::assign(task, "let a worker continue on the same branch")
     };
     let state = if holds.is_empty() { "ready to merge" } else { "published, not merged" };
     Position { state: state.to_owned(), because, next: Some(next) }

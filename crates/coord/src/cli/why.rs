@@ -21,7 +21,7 @@ pub struct Args {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let view = session.engine.why(&args.id).await?;
-    let next: Vec<_> = view.next.iter().map(|it| Next::new(it, "moves it on")).collect();
+    let next: Vec<_> = view.next.iter().map(|it| Next::new(&it.command, it.why)).collect();
     ui.finish(&view, &text(&view, ui), &next)
 }
 
