@@ -90,9 +90,9 @@ fn from_a_task_to_a_merged_change() {
     kept!("task-list", fleet, &document(fleet, 0, &["task", "list"]));
 
     let plan = document(fleet, 0, &["assign", "auto", "api", "1", "--dry-run"]);
-    assert!(text(&plan["data"]["assignment"]["prompt"]).contains("Add a word"), "{plan}");
+    assert!(text(&plan["data"]["run"]["prompt"]).contains("Add a word"), "{plan}");
     let plan = document(fleet, 0, &["assign", "auto", "api", "2", "--dry-run"]);
-    assert_eq!(plan["data"]["assignment"]["blockers"].as_array().unwrap().len(), 1, "{plan}");
+    assert_eq!(plan["data"]["run"]["blockers"].as_array().unwrap().len(), 1, "{plan}");
     let assigned = document(fleet, 0, &["assign", "auto", "api", "1"]);
     kept!("assign", fleet, &assigned);
     let run = text(&assigned["data"]["run"]["id"]);

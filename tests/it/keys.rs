@@ -221,7 +221,7 @@ impl House {
     /// What assigning a task would do.
     fn plan(&self, number: u64) -> Value {
         let words = ["--json", "assign", "here", "api", &number.to_string(), "--dry-run"];
-        self.coord(words).success().json()["data"]["assignment"].clone()
+        self.coord(words).success().json()["data"]["run"].clone()
     }
 
     /// Starts a script that works until its machine is gone; returns once it does.

@@ -254,7 +254,7 @@ fn a_tasks_text_cannot_close_its_fence() {
     let Some(fleet) = Fleet::with_claude() else { return };
     let dry_run = |number: u64| {
         let planned = fleet.coord(["--json", "assign", "here", "api", &number.to_string(), "--dry-run"]);
-        text(&planned.success().json()["data"]["assignment"]["prompt"])
+        text(&planned.success().json()["data"]["run"]["prompt"])
     };
     // Whoever has seen the prompt of one task knows what to write into the next.
     let seen = dry_run(fleet.add(&["Harmless"]));

@@ -24,7 +24,7 @@ pub struct Args {
     repo: RepoName,
 
     /// The number of the task
-    issue: String,
+    task: String,
 
     /// The model, instead of the one that labels and configuration give
     #[arg(long)]
@@ -58,7 +58,8 @@ struct Document {
 
 #[derive(Serialize)]
 struct DryRun {
-    assignment: PlanView,
+    /// The run as it would be: nothing has given it an id.
+    run: PlanView,
 }
 
 #[derive(Serialize)]
@@ -110,8 +111,8 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 }
 
 fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
-    let number = args.issue.trim_start_matches('#').parse().map_err(|_| {
-        CliError::new(ErrorKind::Usage, format!("`{}` is not the number of a task", args.issue))
+    let number = args.task.trim_start_matches('#').parse().map_err(|_| {
+        CliError::new(ErrorKind::Usage, format!("`{}` is not the number of a task", args.task))
             .hint(format!("`coord task list --repo {}` shows the numbers", args.repo))
     })?;
     let machine = match args.machine.as_str() {
@@ -158,5 +159,5 @@ fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
     let mut lines: Vec<_> = std::iter::once(head).chain(blockers).collect();
     lines.push(format!("\n{}", view.prompt));
     let text = lines.join("\n");
-    ui.finish(&DryRun { assignment: view }, &text, &[])
+    ui.finish(&DryRun { run: view }, &text, &[])
 }
