@@ -6,6 +6,8 @@ use coord_testkit::model::{Model, error, say};
 use coord_testkit::world::World;
 use serde_json::Value;
 
+use crate::fleet::Fleet;
+
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_coord"))
 }
@@ -90,6 +92,22 @@ fn something_else_on_the_port_is_no_agent_server() {
 }
 
 #[test]
+fn the_agent_server_of_another_home_is_not_taken_for_ours() {
+    let mut fleet = Fleet::without_claude();
+    let server = fleet.serve(env!("CARGO_BIN_EXE_coord"));
+    let other = fleet.dir().join("other");
+    fleet.set("COORD_HOME", &other);
+    let seen = format!("is not the one of {other}");
+    let unmade = assert_check(&fleet, "machine here", "fail", &seen);
+    assert!(unmade["cure"].as_str().unwrap().contains("another `port`"), "{unmade}");
+    // A refused start makes a token, which is not that server's either.
+    fleet.add(&["Add a word"]);
+    fleet.coord(["assign", "here", "api", "1", "--runtime", "script"]).exits(7);
+    assert_eq!(assert_check(&fleet, "machine here", "fail", &seen), unmade);
+    server.terminate();
+}
+
+#[test]
 fn a_machine_elsewhere_must_answer() {
     let world = world();
     world.config("repos: [{name: api}]\nmachines: [{name: box}, {name: far, host: 127.0.0.2, port: 9}]\n");
@@ -158,9 +176,7 @@ fn a_probe_is_one_turn_of_a_worker_and_tells_what_came_of_it() {
     assert!(good["seen"].as_str().unwrap().contains("answered, for $"), "{good}");
     world.set("ANTHROPIC_BASE_URL", model.scenario("bad", [error(401, "invalid x-api-key").forever()]));
     let bad = probe(&world);
-    assert_eq!(
-        (bad["status"].as_str(), bad["cure"].as_str()),
-        (Some("fail"), Some("claude auth login")),
-        "{bad}"
-    );
+    let cure = "set a valid ANTHROPIC_API_KEY in the environment of this shell, which would start the agent server, \
+                or take it out of runtimes.claude.pass_env";
+    assert_eq!((bad["status"].as_str(), bad["cure"].as_str()), (Some("fail"), Some(cure)), "{bad}");
 }

@@ -39,6 +39,20 @@ pub(super) struct Worker {
     from: &'static str,
 }
 
+impl Worker {
+    /// How a login that is not accepted becomes one that is.
+    pub(super) fn to_log_in(&self) -> String {
+        if self.launch.environment.contains_key(API_KEY) {
+            format!(
+                "set a valid {API_KEY} in the environment of {}, or take it out of runtimes.claude.pass_env",
+                self.from
+            )
+        } else {
+            "claude auth login".to_owned()
+        }
+    }
+}
+
 /// What the program says about its login.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -31,7 +31,9 @@ async fn look(cx: &Context, config: &Config, known: &MachineConfig) -> Check {
     let subject = format!("machine {}", machine.name);
     let local = config.here.as_ref() == Some(&machine.name);
     let token = config.token(known, cx);
-    let unmade = local && known.token_file.is_none() && !Home::new(cx.home.clone()).token().exists();
+    // Here the token is the one that our own agent server made, and only another server's is not that one.
+    let ours = local && known.token_file.is_none();
+    let unmade = ours && !Home::new(cx.home.clone()).token().exists();
     // `/health` needs no token, and one that is missing must not keep us from asking.
     let asking = token.clone().unwrap_or_else(|_| SecretString::from(""));
     let client = match Client::new(&machine.host, machine.port, asking) {
@@ -51,9 +53,12 @@ async fn look(cx: &Context, config: &Config, known: &MachineConfig) -> Check {
         );
     }
     match token {
-        Err(problem) if unmade => Check::fail(subject, problem, foreign_cure(known, config)),
+        Err(_) if unmade => stranger(subject, &client, known, config, cx),
         Err(problem) => Check::fail(subject, problem.clone(), cure_in(&problem)),
-        Ok(_) => accepted(subject, &client, &health).await,
+        Ok(_) => match client.repos().await {
+            Err(error) if ours && is_unauthorised(&error) => stranger(subject, &client, known, config, cx),
+            answer => accepted(subject, &client, &health, answer.err()),
+        },
     }
 }
 
@@ -65,11 +70,12 @@ fn silent(subject: &str, error: ClientError, local: bool, known: &MachineConfig,
             format!("its agent server is not running; it is started at {url} when it is needed"),
         ),
         ClientError::Unreachable { .. } if !local => {
-            let name = &known.machine.name;
-            let cure = format!(
-                "on {}: coord agent --machine {name} --host {}",
-                known.machine.host, known.machine.host
-            );
+            let Machine { name, host, .. } = &known.machine;
+            let cure = if is_loopback(host) {
+                format!("coord agent --machine {name}")
+            } else {
+                format!("on {host}: coord agent --machine {name} --host {host}")
+            };
             Check::fail(subject, chain(error), cure)
         }
         ClientError::Unreachable { .. } | ClientError::Refused(_) | ClientError::Foreign { .. } => {
@@ -78,23 +84,33 @@ fn silent(subject: &str, error: ClientError, local: bool, known: &MachineConfig,
     }
 }
 
-async fn accepted(subject: String, client: &Client, health: &Health) -> Check {
+/// An agent server of ours answers, but of another `COORD_HOME`.
+fn stranger(subject: String, client: &Client, known: &MachineConfig, config: &Config, cx: &Context) -> Check {
+    let seen = format!("the agent server at {} is not the one of {}", client.url(), cx.home);
+    Check::fail(subject, seen, foreign_cure(known, config))
+}
+
+fn is_unauthorised(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(problem) if problem.kind == ProblemKind::Unauthorized)
+}
+
+fn accepted(subject: String, client: &Client, health: &Health, refusal: Option<ClientError>) -> Check {
     let ours = env!("CARGO_PKG_VERSION");
     let Health { version, slots, live, .. } = health;
-    match client.repos().await {
-        Ok(_) if version != ours => {
+    match refusal {
+        None if version != ours => {
             let seen = format!("its agent server is version {version}, and this is {ours}");
             Check::warn(subject, seen, "restart it with this version; its workers go on")
         }
-        Ok(_) => Check::ok(
+        None => Check::ok(
             subject,
             format!("version {version} at {}, {live} of {slots} workers busy", client.url()),
         ),
-        Err(ClientError::Refused(problem)) if problem.kind == ProblemKind::Unauthorized => {
+        Some(error) if is_unauthorised(&error) => {
             let seen = "its agent server does not accept our token";
             Check::fail(subject, seen, "copy $COORD_HOME/agent/token from there into `token_file`, mode 600")
         }
-        Err(error) => Check::fail(subject, chain(error), "coord agent"),
+        Some(error) => Check::fail(subject, chain(error), "coord agent"),
     }
 }
 

@@ -16,19 +16,19 @@ use tokio::process::Command;
 use super::Check;
 use super::claude::Worker;
 
+const SUBJECT: &str = "probe";
 /// How long one word may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) async fn check(worker: &Worker) -> Check {
-    let subject = "probe";
     let answer = match tokio::time::timeout(PATIENCE, turn(worker)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
-            return Check::fail(subject, format!("the worker cannot be run: {error}"), "coord doctor");
+            return Check::fail(SUBJECT, format!("the worker cannot be run: {error}"), "coord doctor");
         }
         Err(_) => {
             let seen = format!("there was no answer in {} seconds", PATIENCE.as_secs());
-            return Check::fail(subject, seen, "coord doctor --probe");
+            return Check::fail(SUBJECT, seen, "coord doctor --probe");
         }
     };
     let Answer { status, stream, report, complaint } = answer;
@@ -37,7 +37,7 @@ pub(super) async fn check(worker: &Worker) -> Check {
     // An empty directory holds no work, and that is known.
     let git = GitFacts { ahead: Some(0), added: Some(0), dirty: Some(Vec::new()), ..GitFacts::default() };
     let outcome = classify(RunKind::Work, exit, None, &stream, &git, false);
-    judge(subject, &outcome, &report, &complaint)
+    judge(worker, &outcome, &report, &complaint)
 }
 
 /// What came of the turn.
@@ -49,17 +49,20 @@ struct Answer {
     complaint: String,
 }
 
-fn judge(subject: &str, outcome: &Outcome, report: &RuntimeReport, complaint: &str) -> Check {
+fn judge(worker: &Worker, outcome: &Outcome, report: &RuntimeReport, complaint: &str) -> Check {
     let model = report.model.as_deref().unwrap_or("a model that it does not name");
     let cost = report.cost_usd.map_or(String::new(), |it| format!(", for ${it:.4} as it counts"));
     if matches!(outcome, Outcome::Done | Outcome::NoChange) {
         // It was asked for a word and not for a commit.
-        return Check::ok(subject, format!("{model} answered{cost}"));
+        return Check::ok(SUBJECT, format!("{model} answered{cost}"));
     }
-    let cure =
-        if matches!(outcome, Outcome::Auth { .. }) { "claude auth login" } else { "coord doctor --probe" };
+    let cure = if matches!(outcome, Outcome::Auth { .. }) {
+        worker.to_log_in()
+    } else {
+        "coord doctor --probe".to_owned()
+    };
     let complaint = if complaint.is_empty() { String::new() } else { format!("; {}", redact(complaint)) };
-    Check::fail(subject, format!("the turn failed: {outcome}{complaint}"), cure)
+    Check::fail(SUBJECT, format!("the turn failed: {outcome}{complaint}"), cure)
 }
 
 /// Runs the worker to its end in a directory of its own, with nothing in it.
