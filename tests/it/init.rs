@@ -1,6 +1,11 @@
 //! `coord init`: what it finds, what it asks for, what it leaves alone.
 
+use std::fs::File;
+use std::io::Write as _;
+
 use coord_testkit::world::World;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_coord"))
@@ -40,6 +45,54 @@ fn the_repos_under_src_are_taken_in_and_only_read() {
     assert_eq!(shown["machines"][0]["name"], "box");
     assert_eq!(shown["machines"][0]["repo_paths"]["web"], web.clone.as_str());
     assert_eq!(shown["here"], "box");
+}
+
+/// Somebody at a terminal answers `coord init`, a line for each question; whether it went well, and what was asked.
+fn answer(world: &World, answers: &[&str]) -> (bool, String) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let side = || open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let asked = File::from(terminal);
+    let mut typed = asked.try_clone().unwrap();
+    typed.write_all(format!("{}\n", answers.join("\n")).as_bytes()).unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_coord"));
+    command.arg("init").current_dir(world.dir()).stdin(side()).stderr(side());
+    let held = side();
+    let status = command.status().unwrap();
+    drop((command, held));
+    // A terminal that nobody has open any more ends with an error, not with nothing.
+    let text = std::io::BufRead::lines(std::io::BufReader::new(asked)).map_while(Result::ok);
+    (status.success(), text.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn an_answer_that_cannot_be_is_asked_for_again() {
+    let world = world();
+    drop((world.repo("api"), world.repo("web")));
+    let api = ["no such branch", "main", "", "", "", "", "web nix", ""];
+    let web = ["", "", "", "", "", "api"];
+    let answers: Vec<_> = ["", "", "a box", "box", "-"].into_iter().chain(api).chain(web).collect();
+    let (done, asked) = answer(&world, &answers);
+    assert!(done, "{asked}");
+    assert!(asked.contains("`nix` is none of those there are: web"), "{asked}");
+    let shown = world.coord(["config", "--json"]).success().json()["data"]["config"].clone();
+    assert_eq!(shown["machines"][0]["name"], "box", "{asked}");
+    assert_eq!(shown["repos"][0]["default_branch"], "main", "{asked}");
+    assert_eq!(shown["repos"][0]["depends_on"], serde_json::json!([]), "{asked}");
+    assert_eq!(shown["repos"][1]["depends_on"], serde_json::json!(["api"]), "{asked}");
+}
+
+#[test]
+fn what_builds_on_what_can_be_said_beforehand() {
+    let world = world();
+    drop((world.repo("api"), world.repo("web")));
+    let refused = world.coord(["init", "--yes", "--depends-on", "web=nix"]).exits(2);
+    assert!(refused.stderr.contains("`nix` is not taken in (but api, web)"), "{}", refused.stderr);
+    world.coord(["init", "--yes", "--depends-on", "web=api"]).success();
+    let shown = world.coord(["config", "--json"]).success().json()["data"]["config"].clone();
+    assert_eq!(shown["repos"][1]["depends_on"], serde_json::json!(["api"]));
 }
 
 #[test]

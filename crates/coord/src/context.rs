@@ -38,7 +38,7 @@ impl Context {
     /// When there is none, or it cannot be used.
     pub fn config(&self) -> Result<Config, CliError> {
         let Some(path) = self.config_path() else {
-            let places = format!("in {}, the directories above it and {}", self.cwd, self.home);
+            let places = format!("in {}, the directories above it or {}", self.cwd, self.home);
             return Err(CliError::new(
                 ErrorKind::ConfigMissing,
                 format!("there is no {CONFIG_FILE} {places}"),

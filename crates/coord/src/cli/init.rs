@@ -61,6 +61,9 @@ pub struct Args {
     /// The command that makes a new worktree ready, in every repo that is taken in; empty for none
     #[arg(long, value_name = "COMMAND")]
     setup: Option<String>,
+    /// That one repo builds on another, as `web=api`; may be repeated
+    #[arg(long, value_name = "REPO=OTHER", value_parser = edge)]
+    depends_on: Vec<(String, String)>,
     /// Give repos without an origin a bare one under COORD_HOME, and name it in the clone
     #[arg(long)]
     create_origin: bool,
@@ -150,21 +153,22 @@ impl Session<'_> {
 
     fn draft(&mut self) -> Result<Draft, CliError> {
         let seen = self.choose()?;
+        self.know_all_that_is_built_on(&seen)?;
         let machine = match &self.args.machine {
-            Some(name) => name.to_string(),
-            None => self.asker.line("Name of this machine?", machine_name(&self.cx.host_name).as_str())?,
+            Some(name) => name.clone(),
+            None => self.asker.name("Name of this machine?", machine_name(&self.cx.host_name))?,
         };
         let capabilities = if self.args.capability.is_empty() {
             let found = survey::capabilities(self.cx).join(" ");
-            let answer = self.asker.line("What can it do?", &found)?;
-            answer.split([' ', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+            ask::words(&self.asker.line("What can it do?", &found)?).collect()
         } else {
             self.args.capability.clone()
         };
         let repos = seen.iter().map(|it| self.repo(it, &seen)).collect::<Result<Vec<_>, _>>()?;
         let clones = seen.iter().map(|it| (it.name.clone(), self.short(&it.path))).collect();
         let host = "127.0.0.1".to_owned();
-        let machine = MachineDraft { name: machine, host, capabilities, repos: Vec::new(), clones };
+        let machine =
+            MachineDraft { name: machine.to_string(), host, capabilities, repos: Vec::new(), clones };
         Ok(Draft { repos, machines: vec![machine], ..Draft::default() })
     }
 
@@ -214,7 +218,7 @@ impl Session<'_> {
 
     fn nothing_found(&self) -> CliError {
         let places = format!("in {} or under ~/src", self.cx.cwd);
-        CliError::new(ErrorKind::RepoUnusable, format!("there is no git repo to take in {places}"))
+        CliError::new(ErrorKind::RepoUnusable, format!("there is no git repo {places}"))
             .hint(format!("name one: `{} --repo PATH`", self.again()))
     }
 
@@ -265,8 +269,8 @@ impl Session<'_> {
         let Seen { name, commands, .. } = seen;
         let args = self.args;
         let default_branch = match &args.default_branch {
-            Some(branch) => branch.to_string(),
-            None => self.asker.line(&format!("{name}: default branch?"), seen.default_branch.as_str())?,
+            Some(branch) => branch.clone(),
+            None => self.asker.name(&format!("{name}: default branch?"), seen.default_branch.clone())?,
         };
         let build = self.command(
             &format!("{name}: build command?"),
@@ -294,9 +298,7 @@ impl Session<'_> {
             args.setup.as_deref(),
             commands.setup.as_deref(),
         )?;
-        let depends_on =
-            survey::dependencies(seen, &all[..all.iter().position(|it| it.name == *name).unwrap_or(0)]);
-        let depends_on = self.asker.line(&format!("{name}: repos it builds on?"), &depends_on.join(" "))?;
+        let depends_on = self.depends_on(seen, all)?;
         if !seen.lacking.is_empty() && !seen.path.join(coord_git::bootstrap::INCLUDE_FILE).exists() {
             let files: Vec<_> = seen.lacking.iter().map(|it| it.as_str()).collect();
             let include = seen.path.join(coord_git::bootstrap::INCLUDE_FILE);
@@ -311,14 +313,42 @@ impl Session<'_> {
         Ok(RepoDraft {
             name: name.clone(),
             origin,
-            default_branch,
-            depends_on: depends_on.split([' ', ',']).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
+            default_branch: default_branch.to_string(),
+            depends_on,
             build,
             tested: test.is_some(),
             test,
             setup,
             deny: None,
         })
+    }
+
+    fn know_all_that_is_built_on(&self, all: &[Seen]) -> Result<(), CliError> {
+        let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
+        let named = self.args.depends_on.iter().flat_map(|(repo, on)| [repo, on]);
+        match named.into_iter().find(|it| !names.contains(&it.as_str())) {
+            None => Ok(()),
+            Some(other) => {
+                let message = format!("`{other}` is not taken in (but {})", names.join(", "));
+                Err(CliError::new(ErrorKind::Usage, message)
+                    .hint(format!("`{} --repo PATH` takes one in", self.again())))
+            }
+        }
+    }
+
+    /// The repos that one builds on, of those that are taken in with it.
+    fn depends_on(&self, seen: &Seen, all: &[Seen]) -> Result<Vec<String>, CliError> {
+        if !self.args.depends_on.is_empty() {
+            let own = self.args.depends_on.iter().filter(|(repo, _)| *repo == seen.name);
+            return Ok(own.map(|(_, on)| on.clone()).collect());
+        }
+        let others: Vec<_> = all.iter().map(|it| it.name.as_str()).filter(|it| *it != seen.name).collect();
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = all.iter().position(|it| it.name == seen.name).unwrap_or(0);
+        let found = survey::dependencies(seen, &all[..before]);
+        self.asker.some_of(&format!("{}: repos it builds on?", seen.name), &others, &found)
     }
 
     fn command(
@@ -348,6 +378,11 @@ impl Session<'_> {
             None => path.to_string(),
         }
     }
+}
+
+fn edge(text: &str) -> Result<(String, String), String> {
+    let (repo, other) = text.split_once('=').ok_or("say which repo builds on which: `web=api`")?;
+    Ok((repo.to_owned(), other.to_owned()))
 }
 
 /// Two clones in directories of the same name get different names.

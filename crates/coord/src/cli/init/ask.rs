@@ -1,6 +1,8 @@
 //! Asking somebody at a terminal. Every question has an answer that is taken when nobody is asked.
 
+use std::fmt::Display;
 use std::io::BufRead as _;
+use std::str::FromStr;
 
 use crate::error::{CliError, ErrorKind};
 use crate::ui::{Tone, Ui};
@@ -13,18 +15,61 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// A word or a line; `-` empties the proposal.
+    /// A line; `-` empties the proposal.
     pub(super) fn line(&self, question: &str, proposal: &str) -> Result<String, CliError> {
         if !self.asks {
             return Ok(proposal.to_owned());
         }
         let shown = if proposal.is_empty() { "none".to_owned() } else { format!("{proposal}; - for none") };
-        self.ui.talk(&format!("{question} {}", self.ui.paint(Tone::Faint, format!("[{shown}]"))));
+        self.say(question, &format!("[{shown}]"));
         Ok(match read()?.as_str() {
             "" => proposal.to_owned(),
             "-" => String::new(),
             answer => answer.to_owned(),
         })
+    }
+
+    /// A name that has to be there, asked for until the answer is one.
+    pub(super) fn name<T>(&self, question: &str, proposal: T) -> Result<T, CliError>
+    where
+        T: Display + FromStr<Err: Display>,
+    {
+        if !self.asks {
+            return Ok(proposal);
+        }
+        loop {
+            self.say(question, &format!("[{proposal}]"));
+            match read()?.as_str() {
+                "" => return Ok(proposal),
+                answer => match answer.parse() {
+                    Ok(name) => return Ok(name),
+                    Err(error) => self.ui.talk(&format!("{error}")),
+                },
+            }
+        }
+    }
+
+    /// Any of `options`, asked for until the answer names no others.
+    pub(super) fn some_of(
+        &self,
+        question: &str,
+        options: &[&str],
+        proposal: &[String],
+    ) -> Result<Vec<String>, CliError> {
+        loop {
+            let answer = self.line(question, &proposal.join(" "))?;
+            let words: Vec<_> = words(&answer).collect();
+            match words.iter().find(|it| !options.contains(&it.as_str())) {
+                None => return Ok(words),
+                Some(other) => {
+                    self.ui.talk(&format!("`{other}` is none of those there are: {}", options.join(" ")));
+                }
+            }
+        }
+    }
+
+    fn say(&self, question: &str, proposal: &str) {
+        self.ui.talk(&format!("{question} {}", self.ui.paint(Tone::Faint, proposal)));
     }
 
     /// Like [`Self::line`], with nothing for an empty answer.
@@ -43,13 +88,18 @@ impl Asker<'_> {
             return Ok(proposal);
         }
         let shown = if proposal { "[Y/n]" } else { "[y/N]" };
-        self.ui.talk(&format!("{question} {}", self.ui.paint(Tone::Faint, shown)));
+        self.say(question, shown);
         Ok(match read()?.to_lowercase().as_str() {
             "y" | "yes" => true,
             "n" | "no" => false,
             _ => proposal,
         })
     }
+}
+
+/// The words of a list, with commas or without.
+pub(super) fn words(list: &str) -> impl Iterator<Item = String> {
+    list.split([' ', ',']).filter(|it| !it.is_empty()).map(str::to_owned)
 }
 
 fn read() -> Result<String, CliError> {
