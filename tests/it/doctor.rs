@@ -108,6 +108,20 @@ fn the_agent_server_of_another_home_is_not_taken_for_ours() {
 }
 
 #[test]
+fn a_machine_that_the_host_name_does_not_tell_is_this_one_once_its_agent_server_was_started() {
+    let fleet = Fleet::without_claude();
+    fleet.reconfigure("machines:\n", "machines:\n  - {name: other, host: 127.0.0.1, port: 9}\n");
+    assert_check(&fleet, "this machine", "warn", "none of other, here");
+    let silent = assert_check(&fleet, "machine here", "fail", "no answer");
+    assert_eq!(silent["cure"], "coord agent --machine here", "{silent}");
+    let server = fleet.serve(env!("CARGO_BIN_EXE_coord"));
+    assert_check(&fleet, "machine here", "ok", "workers busy");
+    server.terminate();
+    server.wait().success();
+    assert_check(&fleet, "machine here", "ok", "started");
+}
+
+#[test]
 fn a_machine_elsewhere_must_answer() {
     let world = world();
     world.config("repos: [{name: api}]\nmachines: [{name: box}, {name: far, host: 127.0.0.2, port: 9}]\n");

@@ -119,7 +119,7 @@ impl Config {
         Self {
             path: path.to_owned(),
             repos: repos.into_iter().map(repo).collect(),
-            here: here(&machines, &cx.host_name),
+            here: here(&machines, cx),
             machines,
             runtime,
             runtimes,
@@ -219,10 +219,15 @@ fn this_machine(host_name: &str, slots: u32) -> Machine {
     }
 }
 
-/// The machine that answers to the host name, or else the only one that is reached by a loopback address.
-fn here(machines: &[MachineConfig], host_name: &str) -> Option<MachineName> {
+/// The machine that answers to the host name; or else the one that our own agent server was started as; or else
+/// the only one that is reached by a loopback address.
+fn here(machines: &[MachineConfig], cx: &Context) -> Option<MachineName> {
     let plain: Vec<_> = machines.iter().map(|it| it.machine.clone()).collect();
-    if let Some(found) = Machine::matching(&plain, host_name) {
+    if let Some(found) = Machine::matching(&plain, &cx.host_name) {
+        return Some(found.name.clone());
+    }
+    let served = cx.server_record().map(|it| it.machine);
+    if let Some(found) = plain.iter().find(|it| served.as_deref() == Some(it.name.as_str())) {
         return Some(found.name.clone());
     }
     let mut local = plain.iter().filter(|it| is_loopback(&it.host));

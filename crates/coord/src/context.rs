@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use coord_agent::layout::Home;
+use coord_agent::server::ServerRecord;
 
 use crate::config::{Config, ConfigError};
 use crate::error::{CliError, ErrorKind};
@@ -52,6 +54,13 @@ impl Context {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the agent server of this `COORD_HOME` said of itself when it was last started, if ever it was.
+    #[must_use]
+    pub fn server_record(&self) -> Option<ServerRecord> {
+        let record = fs_err::read(Home::new(self.home.clone()).server_record()).ok()?;
+        serde_json::from_slice(&record).ok()
     }
 
     /// Where the configuration in force is: `--config`; or else here, in a directory above, or in `COORD_HOME`.

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 /// outlive it: it can be stopped and upgraded at any time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which machine of the configuration this is; otherwise found by the host name
+    /// Which machine of the configuration this is; otherwise the one of this host name, or what it was last time
     #[arg(long)]
     machine: Option<MachineName>,
 

@@ -8,10 +8,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use coord_agent::layout::Home;
 use coord_agent::order::{Order, RuntimeConfig};
 use coord_agent::runtime::{Launch, Runtime};
-use coord_agent::server::ServerRecord;
 use coord_core::name::CommitSha;
 use coord_core::repo::Permissions;
 use coord_core::run::RunKind;
@@ -119,9 +117,7 @@ fn order(
 
 /// The environment of the agent server that runs on this machine, where the system shows it.
 fn server_environment(cx: &Context) -> Option<BTreeMap<String, String>> {
-    let path = Home::new(cx.home.clone()).server_record();
-    let record: ServerRecord = serde_json::from_slice(&fs_err::read(&path).ok()?).ok()?;
-    let proc = Utf8PathBuf::from(format!("/proc/{}", record.pid));
+    let proc = Utf8PathBuf::from(format!("/proc/{}", cx.server_record()?.pid));
     // A server that is gone leaves its record, and its number to some other process in time.
     let command = fs_err::read(proc.join("cmdline")).ok()?;
     if !command.split(|it| *it == 0).any(|it| it == b"agent") {

@@ -1,6 +1,7 @@
 //! Whether each machine's agent server is what the configuration believes it to be.
 
 use coord_agent::layout::Home;
+use coord_core::machine::Machine;
 use coord_proto::client::{Client, ClientError};
 use coord_proto::health::Health;
 use coord_proto::problem::ProblemKind;
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use secrecy::SecretString;
 
 use super::Check;
-use crate::config::{Config, MachineConfig};
+use crate::config::{Config, MachineConfig, is_loopback};
 use crate::context::Context;
 
 pub(super) async fn checks(cx: &Context, config: &Config) -> Vec<Check> {
