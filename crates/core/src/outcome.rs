@@ -131,35 +131,6 @@ impl Outcome {
             Self::Unknown => "unknown",
         }
     }
-
-    /// Whether this is the worker's failure at the task, which spends an attempt. What the world did to it
-    /// (limits, outages, a stop) does not.
-    #[must_use]
-    pub fn spends_attempt(&self) -> bool {
-        match self {
-            Self::NoChange
-            | Self::Dirty
-            | Self::Stuck { .. }
-            | Self::Refused { .. }
-            | Self::Context
-            | Self::Budget { .. }
-            | Self::Truncated
-            | Self::Timeout { .. }
-            | Self::Failed { .. }
-            | Self::Crashed { .. } => true,
-            Self::Done
-            | Self::Limited { .. }
-            | Self::Transient { .. }
-            | Self::Auth { .. }
-            | Self::Credit { .. }
-            | Self::Interrupted
-            | Self::Cancelled
-            | Self::Lost { .. }
-            | Self::PushFailed { .. }
-            | Self::SetupFailed { .. }
-            | Self::Unknown => false,
-        }
-    }
 }
 
 /// The word, and what is known beyond it.

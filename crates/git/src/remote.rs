@@ -161,26 +161,14 @@ impl Store {
 
     /// Where `remote_ref` is on origin at this moment. Asks origin; the store's copy is not consulted.
     pub fn remote_ref(&self, remote_ref: &str) -> Result<Option<CommitSha>, RemoteError> {
-        let answer = self.ls_remote(&["--refs"], remote_ref)?;
+        let call = self.git.remote_at(&self.path).args(["ls-remote", "--quiet", "--refs"]);
+        let answer =
+            call.args(["--", "origin", remote_ref]).text().map_err(|error| self.classify(error))?;
         let line = answer.lines().find_map(|line| {
             let (id, name) = line.split_once('\t')?;
             (name == remote_ref).then(|| id.parse().ok())
         });
         Ok(line.flatten())
-    }
-
-    /// The branch that origin's `HEAD` names, as origin says it now.
-    pub fn default_branch_on_origin(&self) -> Result<Option<String>, RemoteError> {
-        let answer = self.ls_remote(&["--symref"], "HEAD")?;
-        let named = answer.lines().find_map(|line| {
-            line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD").map(str::to_owned)
-        });
-        Ok(named)
-    }
-
-    fn ls_remote(&self, options: &[&str], pattern: &str) -> Result<String, RemoteError> {
-        let call = self.git.remote_at(&self.path).args(["ls-remote", "--quiet"]).args(options);
-        call.args(["--", "origin", pattern]).text().map_err(|error| self.classify(error))
     }
 
     /// Moves `remote_ref` on origin to `commit`, provided that it is where `expect` says.
