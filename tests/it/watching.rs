@@ -126,7 +126,10 @@ fn a_worker_says_how_far_it_is_and_that_it_is_stuck() {
     one.release();
     two.wait_reached();
     assert_eq!(fleet.shown(&run)["stuck"], "there is no key");
-    assert!(fleet.coord(["status"]).success().stdout.contains("stuck: there is no key"));
+    for command in [vec!["status"], vec!["why", &run]] {
+        let shown = fleet.coord(&command).success().stdout;
+        assert!(shown.contains("stuck: there is no key"), "{shown}");
+    }
     two.release();
     let end = fleet.wait(&run);
     assert_eq!(

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::Engine;
 use crate::error::Error;
+use crate::settle::Settled;
 use crate::task::Named;
 use crate::view::{GateView, RunView, TaskView};
 
@@ -87,7 +88,7 @@ impl Engine {
             }
             (TaskState::Open, Some(run)) => Position {
                 state: format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str()),
-                because: settled.waiting.get(&run.id).cloned().into_iter().collect(),
+                because: live_reasons(&settled, run),
                 next: Some(Step::new(format!("coord watch {}", run.id), "see what it does")),
             },
             (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
@@ -128,6 +129,14 @@ impl Engine {
             if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
         Ok(Position { state: state.to_owned(), because, next })
     }
+}
+
+/// What keeps a live run from its end: what it waits for, or its worker's own word.
+fn live_reasons(settled: &Settled, run: &Run) -> Vec<String> {
+    let waiting = settled.waiting.get(&run.id).cloned();
+    let stuck = settled.live.get(&run.id).and_then(|it| it.stuck.as_ref());
+    let stuck = stuck.map(|it| format!("its worker says that it is stuck: {it}"));
+    waiting.into_iter().chain(stuck).collect()
 }
 
 fn published(task: &TaskRef, runs: &[Run], holds: &[coord_core::merge::Hold]) -> Position {
