@@ -162,8 +162,7 @@ impl Store {
     /// Where `remote_ref` is on origin at this moment. Asks origin; the store's copy is not consulted.
     pub fn remote_ref(&self, remote_ref: &str) -> Result<Option<CommitSha>, RemoteError> {
         let call = self.git.remote_at(&self.path).args(["ls-remote", "--quiet", "--refs"]);
-        let answer =
-            call.args(["--", "origin", remote_ref]).text().map_err(|error| self.classify(error))?;
+        let answer = call.args(["--", "origin", remote_ref]).text().map_err(|error| self.classify(error))?;
         let line = answer.lines().find_map(|line| {
             let (id, name) = line.split_once('\t')?;
             (name == remote_ref).then(|| id.parse().ok())
