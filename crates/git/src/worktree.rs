@@ -45,7 +45,7 @@ const UNFINISHED: [&str; 9] = [
 #[derive(Debug, thiserror::Error)]
 pub enum WorktreeError {
     /// Something is at the path that this store did not put there.
-    #[error("`{path}` is not a worktree of this store")]
+    #[error("`{path}` is not a worktree of this store, and is left alone: move it away to go on")]
     NotOurs {
         /// The path.
         path: Utf8PathBuf,
@@ -267,7 +267,8 @@ impl Store {
         Ok(Work { files, unpushed: head.filter(|_| !kept), stashes })
     }
 
-    /// The worktree at `path`, or `None` when nothing but perhaps an empty directory is there.
+    /// The worktree at `path`, or `None` when nothing but perhaps an empty directory is there. One that has
+    /// lost its link to the store gets it back.
     fn found(&self, path: &Utf8Path) -> Result<Option<Worktree>, WorktreeError> {
         let files = |source| WorktreeError::Files { path: path.to_owned(), source };
         let not_ours = || WorktreeError::NotOurs { path: path.to_owned() };
@@ -280,7 +281,13 @@ impl Store {
             Ok(_) => return Err(not_ours()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut entries = fs::read_dir(path).map_err(|_| not_ours())?;
-                return if entries.next().is_none() { Ok(None) } else { Err(not_ours()) };
+                if entries.next().is_none() {
+                    return Ok(None);
+                }
+                // The entry in the store still says whose it was, and has what was committed there.
+                let real = path.canonicalize_utf8().map_err(files)?;
+                let admin = self.entry_of(&real).map_err(files)?.ok_or_else(not_ours)?;
+                fs::write(&link, format!("gitdir: {admin}\n")).map_err(files)?;
             }
             Err(error) => return Err(files(error)),
         }
@@ -294,6 +301,19 @@ impl Store {
         }
         let run = run_of(&admin).ok_or_else(not_ours)?;
         Ok(Some(Worktree { path, admin, run }))
+    }
+
+    /// The administrative entry that was made for `path`.
+    fn entry_of(&self, path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
+        let Ok(entries) = self.path.join("worktrees").read_dir_utf8() else { return Ok(None) };
+        for entry in entries {
+            let admin = entry?.into_path();
+            let link = fs::read_to_string(admin.join("gitdir")).unwrap_or_default();
+            if link.trim() == path.join(".git").as_str() {
+                return Ok(Some(admin));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the directory and its administrative entry; an entry left from a path that vanished goes first.

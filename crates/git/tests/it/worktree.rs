@@ -114,6 +114,18 @@ fn a_checkout_that_was_cut_off_is_done_again() {
 }
 
 #[test]
+fn a_worktree_that_lost_its_link_is_found_again_with_all_that_is_in_it() {
+    let world = World::new();
+    let store = world.store();
+    let lost = world.worktree(&store, "a", run(1));
+    sh(lost.path(), "echo two > README && git commit -qam two && echo new > new && rm .git");
+    let found = store.worktree(lost.path()).unwrap();
+    assert_eq!((found.run(), store.head(&found).unwrap()), (run(1), Some(head(lost.path()))));
+    assert_eq!(sh(lost.path(), "git show HEAD:README"), "two");
+    assert_eq!(store.changed_files(&found, 9).unwrap(), ["new"]);
+}
+
+#[test]
 fn a_path_that_is_not_ours_is_refused() {
     let world = World::new();
     let store = world.store();
