@@ -7,6 +7,7 @@ use coord_core::task::TaskRef;
 use jiff::Timestamp;
 
 use crate::column::{self, json, signed};
+use crate::write::Transition;
 use crate::{Board, Error, change, run};
 
 impl Board {
@@ -26,15 +27,8 @@ impl Board {
                 return Err(Error::NoEvidence { task: task.clone(), run: id });
             }
         }
-        let upsert = "INSERT INTO gates (repo, number, kind, evidence) VALUES ($1, $2, $3, $4)
-                      ON CONFLICT (repo, number, kind) DO UPDATE SET evidence = excluded.evidence";
-        let upsert = sqlx::query(upsert)
-            .bind(task.repo.as_str())
-            .bind(signed(task.number))
-            .bind(gate.as_str())
-            .bind(json(&evidence));
-        transition.run(upsert).await?;
-        transition.commit(task, &Fact::GateRecorded { gate, evidence }, now).await
+        let fact = write(&mut transition, task, gate, evidence).await?;
+        transition.commit(task, &fact, now).await
     }
 
     /// The newest evidence for each gate of a task that has any.
@@ -44,4 +38,22 @@ impl Board {
         let rows = query.fetch_all(&self.pool).await.map_err(Error::sql("read the gates"))?;
         rows.iter().map(|row| column::gate(row).map(|(_, record)| record)).collect()
     }
+}
+
+/// Replaces the evidence for a gate, within a transition; gives the fact that this is.
+pub(crate) async fn write(
+    transition: &mut Transition,
+    task: &TaskRef,
+    gate: GateKind,
+    evidence: Evidence,
+) -> Result<Fact, Error> {
+    let upsert = "INSERT INTO gates (repo, number, kind, evidence) VALUES ($1, $2, $3, $4)
+                  ON CONFLICT (repo, number, kind) DO UPDATE SET evidence = excluded.evidence";
+    let upsert = sqlx::query(upsert)
+        .bind(task.repo.as_str())
+        .bind(signed(task.number))
+        .bind(gate.as_str())
+        .bind(json(&evidence));
+    transition.run(upsert).await?;
+    Ok(Fact::GateRecorded { gate, evidence })
 }

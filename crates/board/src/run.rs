@@ -2,15 +2,16 @@
 
 use coord_core::change::ChangeState;
 use coord_core::event::Fact;
+use coord_core::gate::{Evidence, GateKind, Source};
 use coord_core::id::RunId;
 use coord_core::name::{BranchName, MachineName, RuntimeName};
-use coord_core::run::{Run, RunKind, RunState};
+use coord_core::run::{Run, RunEnd, RunKind, RunState};
 use coord_core::task::{TaskRef, TaskState};
 use jiff::Timestamp;
 
 use crate::column::{self, signed};
 use crate::write::Transition;
-use crate::{Board, Error, change, task};
+use crate::{Board, Error, change, gate, task};
 
 /// A run that is not on the board yet.
 #[derive(Debug, Clone)]
@@ -125,23 +126,35 @@ impl Board {
     pub async fn move_run(&self, id: RunId, to: RunState, now: Timestamp) -> Result<Moved, Error> {
         let mut transition = self.transition("move a run").await?;
         let run = read(&mut transition, id).await?.ok_or(Error::NoRun(id))?;
-        if !run.state.may_become(&to) {
-            return Ok(Moved::Stays(run.state));
-        }
-        let (since, ended) = column::run_facts(&to);
-        let update = "UPDATE runs SET state = $3, since = $4, ended = $5 WHERE id = $1 AND state = $2";
-        let update = sqlx::query(update)
-            .bind(id.to_string())
-            .bind(run.state.as_str())
-            .bind(to.as_str())
-            .bind(since)
-            .bind(ended);
-        transition.run(update).await?;
-        let fact = match to.end() {
-            Some(end) => Fact::RunEnded { run: id, outcome: end.outcome.clone() },
-            None => Fact::RunMoved { run: id, state: to.as_str().to_owned() },
-        };
+        let Some(fact) = shift(&mut transition, &run, &to).await? else { return Ok(Moved::Stays(run.state)) };
         transition.commit(&run.task, &fact, now).await?;
+        Ok(Moved::Moved)
+    }
+
+    /// Ends a test together with what it found, so that nobody ever sees the one without the other.
+    pub async fn end_test(
+        &self,
+        id: RunId,
+        end: RunEnd,
+        evidence: Option<Evidence>,
+        now: Timestamp,
+    ) -> Result<Moved, Error> {
+        let mut transition = self.transition("end a test").await?;
+        let run = read(&mut transition, id).await?.ok_or(Error::NoRun(id))?;
+        let to = RunState::Ended(Box::new(end));
+        let Some(ended) = shift(&mut transition, &run, &to).await? else {
+            return Ok(Moved::Stays(run.state));
+        };
+        let Some(evidence) = evidence else {
+            transition.commit(&run.task, &ended, now).await?;
+            return Ok(Moved::Moved);
+        };
+        if evidence.source != Source::Run(id) {
+            return Err(Error::NoEvidence { task: run.task, run: id });
+        }
+        transition.and(&run.task, &ended, now).await?;
+        let recorded = gate::write(&mut transition, &run.task, GateKind::Tests, evidence).await?;
+        transition.commit(&run.task, &recorded, now).await?;
         Ok(Moved::Moved)
     }
 
@@ -197,6 +210,26 @@ pub(crate) async fn read(transition: &mut Transition, id: RunId) -> Result<Optio
     let failed = transition.failed();
     let row = sqlx::query(READ).bind(id.to_string()).fetch_optional(transition.connection()).await;
     row.map_err(failed)?.as_ref().map(column::run).transpose()
+}
+
+/// Moves `run` to `to` within a transition, and gives the fact that this is; `None` where there is no arrow.
+async fn shift(transition: &mut Transition, run: &Run, to: &RunState) -> Result<Option<Fact>, Error> {
+    if !run.state.may_become(to) {
+        return Ok(None);
+    }
+    let (since, ended) = column::run_facts(to);
+    let update = "UPDATE runs SET state = $3, since = $4, ended = $5 WHERE id = $1 AND state = $2";
+    let update = sqlx::query(update)
+        .bind(run.id.to_string())
+        .bind(run.state.as_str())
+        .bind(to.as_str())
+        .bind(since)
+        .bind(ended);
+    transition.run(update).await?;
+    Ok(Some(match to.end() {
+        Some(end) => Fact::RunEnded { run: run.id, outcome: end.outcome.clone() },
+        None => Fact::RunMoved { run: run.id, state: to.as_str().to_owned() },
+    }))
 }
 
 /// How many runs of this kind the task has had.

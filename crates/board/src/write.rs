@@ -1,4 +1,4 @@
-//! A transition: one transaction that makes one fact true and says so.
+//! A transition: one transaction that makes a fact true, or two that belong together, and says so.
 
 use coord_core::event::Fact;
 use coord_core::task::TaskRef;
@@ -56,6 +56,19 @@ impl Transition {
 
     /// Writes what became true, and commits.
     pub(crate) async fn commit(mut self, task: &TaskRef, fact: &Fact, at: Timestamp) -> Result<(), Error> {
+        self.say(task, fact, at).await?;
+        let failed = self.failed();
+        self.transaction.commit().await.map_err(failed)
+    }
+
+    /// Writes what became true together with something else that is still to be said.
+    pub(crate) async fn and(&mut self, task: &TaskRef, fact: &Fact, at: Timestamp) -> Result<(), Error> {
+        self.say(task, fact, at).await?;
+        self.number = next(&mut self.transaction, "events", self.doing).await?;
+        Ok(())
+    }
+
+    async fn say(&mut self, task: &TaskRef, fact: &Fact, at: Timestamp) -> Result<(), Error> {
         let number = signed(self.number);
         let event =
             sqlx::query("INSERT INTO events (number, at, repo, task, fact) VALUES ($1, $2, $3, $4, $5)")
@@ -64,9 +77,7 @@ impl Transition {
                 .bind(task.repo.as_str())
                 .bind(signed(task.number))
                 .bind(column::json(fact));
-        self.run(event).await?;
-        let failed = self.failed();
-        self.transaction.commit().await.map_err(failed)
+        self.run(event).await
     }
 }
 

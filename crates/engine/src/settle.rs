@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use coord_board::{Moved, Publishing};
 use coord_core::change::Change;
-use coord_core::gate::{Evidence, GateKind, Source, Verdict};
+use coord_core::gate::{Evidence, Source, Verdict};
 use coord_core::id::RunId;
 use coord_core::name::{CommitSha, MachineName};
 use coord_core::outcome::Outcome;
@@ -115,10 +115,7 @@ impl Engine {
                 }
                 self.ended(run, end).await
             }
-            RunKind::Test => {
-                self.ended(run, end.clone()).await?;
-                self.record_test(run, &end).await
-            }
+            RunKind::Test => self.record_test(run, end).await,
         }
     }
 
@@ -159,8 +156,9 @@ impl Engine {
         Ok(None)
     }
 
-    /// Writes what a test run found. Its merge result says which head and base it was about.
-    async fn record_test(&self, run: &Run, end: &RunEnd) -> Result<(), Error> {
+    /// Writes that a test run has ended and what it found. Its merge result says which head and base it was
+    /// about.
+    async fn record_test(&self, run: &Run, end: RunEnd) -> Result<(), Error> {
         let verdict = Verdict::of_test(run.id, &end.outcome);
         let store = self.store(&run.task.repo).await?;
         let (repo, id) = (run.task.repo.clone(), run.id);
@@ -175,11 +173,16 @@ impl Engine {
             Ok::<_, Error>(<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree, commit)))
         })
         .await?;
-        // Without the merge result nobody knows what was tested, so there is no evidence.
-        let Some(([base, head], tree, commit)) = tested else { return Ok(()) };
-        let evidence = Evidence { head, base, tree, at: end.at, source: Source::Run(run.id), verdict };
-        let recorded = self.board.record_gate(&run.task, GateKind::Tests, evidence, clock::now()).await;
-        recorded.map_err(Error::board("recording a gate"))?;
+        let evidence = tested.clone().map(|([base, head], tree, _)| {
+            let source = Source::Run(run.id);
+            Evidence { head, base, tree, at: end.at, source, verdict }
+        });
+        let ended = self.board.end_test(run.id, end, evidence, clock::now()).await;
+        match ended.map_err(Error::board("recording a test"))? {
+            Moved::Moved | Moved::Stays(_) => {}
+        }
+        // Without the merge result nobody knows what was tested, so there was no evidence.
+        let Some((_, _, commit)) = tested else { return Ok(()) };
         let store = self.store(&run.task.repo).await?;
         let (reference, elsewhere) =
             (test_reference(run.id), self.settings.here.as_ref() != Some(&run.machine));

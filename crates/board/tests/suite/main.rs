@@ -62,6 +62,7 @@ promises! {
     events::who_gives_up_halfway_leaves_nothing_behind,
     merging::only_the_holder_of_the_lease_publishes,
     merging::evidence_comes_from_ended_runs_and_people,
+    merging::a_test_ends_together_with_what_it_found,
     merging::a_pull_request_is_opened_once,
     merging::a_merge_is_recorded_once_and_everywhere,
     merging::candidates_are_what_might_merge,

@@ -1,12 +1,13 @@
-use coord_board::{Error, Merging, Opening, Publishing};
+use coord_board::{Error, Merging, Moved, Opening, Publishing};
 use coord_core::change::{ChangeState, PullRequestState};
 use coord_core::event::Fact;
 use coord_core::gate::{GateKind, Source, Verdict};
-use coord_core::run::RunKind;
+use coord_core::outcome::Outcome;
+use coord_core::run::{RunKind, RunState};
 use coord_core::task::TaskState;
 
 use crate::place::Place;
-use crate::world::{add, at, commit, end, evidence, id, opened, published, reserve};
+use crate::world::{add, at, commit, end, ended, evidence, id, opened, published, reserve};
 
 pub(crate) async fn only_the_holder_of_the_lease_publishes(place: &Place) {
     let board = place.board().await;
@@ -62,6 +63,27 @@ pub(crate) async fn evidence_comes_from_ended_runs_and_people(place: &Place) {
     assert_eq!(held, [(GateKind::Person, word), (GateKind::Tests, passed)]);
     let events = board.events_of(&task).await.unwrap();
     assert_eq!(events.iter().filter(|it| matches!(it.fact, Fact::GateRecorded { .. })).count(), 3);
+}
+
+pub(crate) async fn a_test_ends_together_with_what_it_found(place: &Place) {
+    let board = place.board().await;
+    let task = published(&board, 1, &commit(1)).await.task;
+    let run = reserve(&board, 3, &task, RunKind::Test).await.id;
+    let found = evidence(Source::Run(run), Verdict::Passed);
+    let RunState::Ended(how) = ended(Outcome::Done) else { panic!() };
+    let end_test = |evidence| board.end_test(run, (*how).clone(), Some(evidence), at(6));
+    let anothers = end_test(evidence(Source::Run(id(1)), Verdict::Passed)).await;
+    assert!(matches!(anothers, Err(Error::NoEvidence { .. })));
+    assert_eq!(board.live_runs().await.unwrap().len(), 1, "it has not ended without its evidence");
+    assert_eq!(end_test(found.clone()).await.unwrap(), Moved::Moved);
+    let late = evidence(Source::Run(run), Verdict::Failed { reason: "late".to_owned() });
+    assert!(matches!(end_test(late).await.unwrap(), Moved::Stays(_)));
+    let gates = board.gates(&task).await.unwrap();
+    assert_eq!(gates.into_iter().map(|it| it.evidence).collect::<Vec<_>>(), [found]);
+    let events = board.events_of(&task).await.unwrap();
+    let [.., last, recorded] = events.as_slice() else { panic!("{events:?}") };
+    assert!(matches!(last.fact, Fact::RunEnded { .. }) && matches!(recorded.fact, Fact::GateRecorded { .. }));
+    assert_eq!(recorded.number, last.number + 1);
 }
 
 pub(crate) async fn a_pull_request_is_opened_once(place: &Place) {
