@@ -27,6 +27,7 @@ mod merging;
 mod refusals;
 mod script;
 mod surviving;
+mod vanished;
 mod watching;
 mod work;
 

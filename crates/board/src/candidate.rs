@@ -15,7 +15,7 @@ const OPEN_GATES: &str = "SELECT gates.* FROM changes CROSS JOIN gates
 impl Board {
     /// The changes that might merge, of one repo or of all: unmerged, of tasks that are still wanted.
     ///
-    /// The board knows neither configuration nor origin, so `required`, `now` and `conflicts` are empty: until
+    /// The board knows neither configuration nor origin, so `required`, `now`, `missing` and `conflicts` are empty: until
     /// the caller fills them in, no candidate passes.
     pub async fn candidates(&self, repo: Option<&RepoName>) -> Result<Vec<Candidate>, Error> {
         let changes = self.open_changes().await?;
@@ -43,6 +43,7 @@ impl Board {
                     working: at_it(true),
                     testing: at_it(false),
                     now: None,
+                    missing: None,
                     conflicts: Vec::new(),
                     change,
                 }

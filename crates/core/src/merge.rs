@@ -8,6 +8,7 @@ use std::fmt;
 use crate::change::{Change, ChangeState, PullRequest, PullRequestState};
 use crate::gate::{GateKind, GateRecord, GateStanding, GateState, MergeInput, standing};
 use crate::id::RunId;
+use crate::name::BranchName;
 use crate::task::TaskRef;
 
 /// Everything that decides whether one change may merge, as it is at this moment.
@@ -25,8 +26,10 @@ pub struct Candidate {
     pub working: Option<RunId>,
     /// A test run on it that has not ended.
     pub testing: Option<RunId>,
-    /// Where head and base are; `None` when origin could not be read.
+    /// Where head and base are; `None` when origin could not be read, or does not have them.
     pub now: Option<MergeInput>,
+    /// The branch that origin was read and found not to have: that of the change, or the one it is for.
+    pub missing: Option<BranchName>,
     /// Paths that do not merge cleanly.
     pub conflicts: Vec<String>,
 }
@@ -44,6 +47,8 @@ pub enum Hold {
     Working(RunId),
     /// Origin could not be read, so head and base are not known.
     OriginUnknown,
+    /// Origin does not have this branch any more.
+    Missing(BranchName),
     /// Merging head and base leaves these paths in conflict.
     Conflict(Vec<String>),
     /// A gate is not passed.
@@ -65,6 +70,7 @@ impl Hold {
             | Self::NoPullRequest
             | Self::Working(_)
             | Self::OriginUnknown
+            | Self::Missing(_)
             | Self::Conflict(_) => false,
         }
     }
@@ -80,6 +86,7 @@ impl fmt::Display for Hold {
             Self::OriginUnknown => {
                 f.write_str("origin could not be read, so its head and base are not known")
             }
+            Self::Missing(branch) => write!(f, "origin has no branch `{branch}` any more"),
             Self::Conflict(paths) => write!(f, "it does not merge cleanly: {}", paths.join(", ")),
             Self::Gate(gate) => write!(f, "{gate}"),
         }
@@ -123,7 +130,7 @@ pub fn verdict(candidate: &Candidate) -> Vec<Hold> {
     }
     holds.extend(candidate.working.map(Hold::Working));
     match &candidate.now {
-        None => holds.push(Hold::OriginUnknown),
+        None => holds.push(candidate.missing.clone().map_or(Hold::OriginUnknown, Hold::Missing)),
         Some(MergeInput { tree: None, .. }) => holds.push(Hold::Conflict(candidate.conflicts.clone())),
         Some(MergeInput { tree: Some(_), .. }) => {}
     }
@@ -200,6 +207,7 @@ mod tests {
                 base: sha(now.1).parse().unwrap(),
                 tree: now.2.map(|it| sha(it).parse().unwrap()),
             }),
+            missing: None,
             conflicts: Vec::new(),
         }
     }
@@ -218,6 +226,8 @@ mod tests {
         let mut it = candidate((1, 2, Some(3)), vec![(GateKind::Tests, evidence(1, 2, 3, Verdict::Passed))]);
         it.now = None;
         assert_eq!(verdict(&it), vec![Hold::OriginUnknown]);
+        it.missing = Some(it.change.branch.clone());
+        assert_eq!(verdict(&it), vec![Hold::Missing(it.change.branch)]);
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use coord_board::{Merging, Publishing};
 use coord_core::change::{Change, ChangeState};
 use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
-use coord_core::name::{CommitSha, RepoName};
+use coord_core::name::{BranchName, CommitSha, RepoName};
 use coord_core::task::TaskRef;
 use coord_forge::local::Landing;
 use coord_git::merge::MergeResult;
@@ -25,6 +25,7 @@ pub(crate) enum Freshness {
 /// What the store says about a change.
 struct Sight {
     now: Option<MergeInput>,
+    missing: Option<BranchName>,
     conflicts: Vec<String>,
     landed: Option<CommitSha>,
 }
@@ -105,6 +106,7 @@ impl Engine {
             }
         }
         candidate.now = sight.now;
+        candidate.missing = sight.missing;
         candidate.conflicts = sight.conflicts;
         Ok(Some(candidate))
     }
@@ -143,8 +145,12 @@ fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error
     let looking = "looking at head and base";
     let head = store.tip(&change.branch).map_err(Error::git(repo, looking))?;
     let base = store.tip(&change.base_branch).map_err(Error::git(repo, looking))?;
-    let (Some(head), Some(base)) = (head, base) else {
-        return Ok(Sight { now: None, conflicts: Vec::new(), landed: None });
+    let (head, base) = match (head, base) {
+        (Some(head), Some(base)) => (head, base),
+        (head, _) => {
+            let missing = if head.is_none() { &change.branch } else { &change.base_branch };
+            return Ok(Sight { now: None, missing: Some(missing.clone()), conflicts: Vec::new(), landed: None });
+        }
     };
     let landing = Landing { store, change };
     let landed = landing.recover(&base).map_err(Error::git(repo, looking))?;
@@ -152,5 +158,5 @@ fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error
         MergeResult::Clean(tree) => (Some(tree), Vec::new()),
         MergeResult::Conflict(paths) => (None, paths),
     };
-    Ok(Sight { now: Some(MergeInput { head, base, tree }), conflicts, landed })
+    Ok(Sight { now: Some(MergeInput { head, base, tree }), missing: None, conflicts, landed })
 }

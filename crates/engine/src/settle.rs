@@ -2,7 +2,8 @@
 //!
 //! It takes no input. Whoever calls it, and whenever, it looks at every run that the board believes alive,
 //! asks its machine, and does what is missing. A machine that does not answer leaves its runs as they are:
-//! that is not known to be the end of anything.
+//! that is not known to be the end of anything. Neither does an origin that cannot be reached keep anybody
+//! from anything but the runs of its own repo.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use coord_board::{Moved, Publishing};
 use coord_core::change::Change;
 use coord_core::gate::{Evidence, Source, Verdict};
 use coord_core::id::RunId;
-use coord_core::name::{CommitSha, MachineName};
+use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd, RunKind, RunState};
 use coord_git::remote::{Expect, Push};
@@ -27,8 +28,8 @@ use crate::{Engine, blocking, chain, clock};
 pub struct Settled {
     /// Runs that have not ended, as their machines see them.
     pub live: BTreeMap<RunId, RunView>,
-    /// Machines with runs on the board that could not be asked, and why.
-    pub silent: BTreeMap<MachineName, String>,
+    /// Runs about which nothing could be learnt, or whose end could not be dealt with yet, and why.
+    pub waiting: BTreeMap<RunId, String>,
 }
 
 /// Where a run's commits are on origin until its change is published.
@@ -45,22 +46,30 @@ impl Engine {
     /// Brings the board up to date with every machine that has runs on it.
     ///
     /// # Errors
-    /// When the board or a store cannot be read or written. A machine that does not answer is no error.
+    /// When the board cannot be read or written. A machine that does not answer is no error, nor is a repo
+    /// whose store or origin cannot be used: its runs stay as they are until the next time.
     pub async fn settle(&self) -> Result<Settled, Error> {
         let runs = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
         let seen = join_all(runs.iter().map(|run| self.observe(run))).await;
         let mut settled = Settled::default();
         for (run, seen) in runs.iter().zip(seen) {
-            match seen {
+            let taken_in = match seen {
                 Ok(Some(view)) => {
-                    self.absorb(run, &view).await?;
+                    let taken_in = self.absorb(run, &view).await;
                     if view.state.end().is_none() {
                         settled.live.insert(run.id, view);
                     }
+                    taken_in
                 }
-                Ok(None) => self.unknown_to_its_machine(run).await?,
+                Ok(None) => self.unknown_to_its_machine(run).await,
+                Err(error) => Err(error),
+            };
+            match taken_in {
+                Ok(()) => {}
+                Err(error @ Error::Board { .. }) => return Err(error),
                 Err(error) => {
-                    settled.silent.insert(run.machine.clone(), chain(&error));
+                    tracing::warn!(run = %run.id, error = chain(&error), "left as it is");
+                    settled.waiting.insert(run.id, chain(&error));
                 }
             }
         }
@@ -230,7 +239,7 @@ impl PushError {
 
 /// Pushes `head` as the change's branch, provided that the branch is where the board says. A branch that is
 /// there although the board has published none is a leftover: it is taken over when its work is merged
-/// already, and left alone otherwise.
+/// already, and left alone otherwise. One that somebody removed is made anew.
 fn push_change(
     store: &Store,
     run: RunId,
@@ -242,6 +251,9 @@ fn push_change(
     let reference = format!("refs/heads/{}", change.branch);
     let expected = change.head().map_or(Expect::Absent, Expect::At);
     let mut push = store.push(head, &reference, expected).map_err(PushError::Remote)?;
+    if let (Push::Moved { now: None }, Some(_)) = (&push, change.head()) {
+        push = store.push(head, &reference, Expect::Absent).map_err(PushError::Remote)?;
+    }
     if let (Push::Moved { now: Some(now) }, None) = (&push, change.head()) {
         let leftover = now.clone();
         store.fetch().map_err(PushError::Remote)?;
