@@ -159,14 +159,14 @@ fn record(dir: &RunDir, end: &RunEnd) -> Result<(), FinishError> {
     durable::write(&path, &bytes).map_err(|source| FinishError::File { path, source })
 }
 
-/// Brings a run to its end whose shim died, which its lock tells. What is left of its worker is found by the
+/// Brings a run to its end whose shim died, which its lock tells, with this outcome. What is left of its worker is found by the
 /// marker in the environment and killed; its work is treated like that of any other run.
 ///
 /// # Errors
 /// When processes of it cannot be ended, or its end cannot be recorded.
 pub async fn abandoned(
     dir: &RunDir,
-    reason: &str,
+    outcome: Outcome,
     git: &Git,
     secrets: Secrets,
     clock: fn() -> Timestamp,
@@ -191,10 +191,10 @@ pub async fn abandoned(
     let order: Order =
         serde_json::from_slice(&order).map_err(io::Error::from).map_err(failed(dir.order()))?;
     sweep_marked(order.spec.run).await?;
-    let (dir, git, reason) = (dir.clone(), git.clone(), reason.to_owned());
+    let (dir, git) = (dir.clone(), git.clone());
     let ended = tokio::task::spawn_blocking(move || {
         let mut log = LogWriter::open(&dir.log(), secrets)?;
-        let ending = Ending::Decided(Outcome::Lost { reason });
+        let ending = Ending::Decided(outcome);
         let end = finish(&dir, &order, ending, &git, &mut log, clock);
         drop(lock);
         end

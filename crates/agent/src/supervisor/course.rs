@@ -109,9 +109,13 @@ impl Supervisor {
                     Ok(Some(_)) | Err(_) => child = None,
                 }
             }
-            let reason = "its shim died, and nobody saw the worker end";
+            let outcome = if live.stop.is_cancelled() {
+                Outcome::Cancelled
+            } else {
+                Outcome::Lost { reason: "its shim died, and nobody saw the worker end".to_owned() }
+            };
             let secrets = Secrets::of(&self.options.environment);
-            match finish::abandoned(&dir, reason, &self.git, secrets, self.options.now).await {
+            match finish::abandoned(&dir, outcome, &self.git, secrets, self.options.now).await {
                 Ok(Abandoned::Ended(end)) => return Some(*end),
                 Ok(Abandoned::Alive) => {}
                 Err(error) => {

@@ -87,6 +87,29 @@ async fn a_run_whose_shim_was_killed_is_lost_and_its_work_is_not() {
     server.stop().await;
 }
 
+/// Nothing of a run that somebody stopped leaves the machine, whoever sees to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_shim_was_killed_while_it_was_stopped_is_cancelled() {
+    let site = Site::new();
+    let server = site.serve().await;
+    let ready = site.dir.join("ready");
+    let stubborn = format!(
+        "trap '' TERM; echo x > x && git add x && git commit --quiet -m x; touch {ready}; \
+         while :; do sleep 0.05; done"
+    );
+    assert!(server.client.start(&spec(1, &stubborn)).await.is_ok());
+    until("the worker is at work", || ready.exists()).await;
+    let (client, run) = (server.client.clone(), id(1));
+    let stop = tokio::spawn(async move { client.stop(run).await });
+    let log = site.run_dir(id(1)).log();
+    until("it is told to stop", || fs::read_to_string(&log).is_ok_and(|it| it.contains("stopping,"))).await;
+    kill(&shim_pid(&site, id(1)));
+    let end = server.end(id(1)).await;
+    assert_eq!((end.outcome, end.git.added, end.git.pushed), (Outcome::Cancelled, Some(1), None));
+    assert!(stop.await.unwrap().is_ok());
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_was_confirmed_is_made_good_unless_its_time_has_passed() {
     let site = Site::new();

@@ -116,8 +116,9 @@ fn a_run_whose_shim_died_is_swept_rescued_and_lost() {
     let abandon = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (git, secrets) = (place.git(), Secrets::of(&run.order.environment));
-        let clock = || Timestamp::UNIX_EPOCH;
-        runtime.block_on(abandoned(&run.dir, "its shim died", &git, secrets, clock)).unwrap()
+        let (clock, outcome) =
+            (|| Timestamp::UNIX_EPOCH, Outcome::Lost { reason: "its shim died".to_owned() });
+        runtime.block_on(abandoned(&run.dir, outcome, &git, secrets, clock)).unwrap()
     };
     assert!(matches!(abandon(), Abandoned::Alive));
     let pid = shim.pid();
