@@ -149,7 +149,12 @@ fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error
         (Some(head), Some(base)) => (head, base),
         (head, _) => {
             let missing = if head.is_none() { &change.branch } else { &change.base_branch };
-            return Ok(Sight { now: None, missing: Some(missing.clone()), conflicts: Vec::new(), landed: None });
+            return Ok(Sight {
+                now: None,
+                missing: Some(missing.clone()),
+                conflicts: Vec::new(),
+                landed: None,
+            });
         }
     };
     let landing = Landing { store, change };
