@@ -182,9 +182,13 @@ impl Board {
         rows.map_err(Error::sql("list the live runs"))?.iter().map(column::run).collect()
     }
 
-    /// Every run of a task, oldest first.
+    /// Every run of a task, oldest first. Fences and attempts only grow, which a clock does not promise; the
+    /// tests under a fence follow the work that took it.
     pub async fn runs_of(&self, task: &TaskRef) -> Result<Vec<Run>, Error> {
-        let sql = select_runs!("WHERE runs.repo = $1 AND runs.number = $2 ORDER BY runs.created_at, runs.id");
+        let sql = select_runs!(
+            "WHERE runs.repo = $1 AND runs.number = $2
+             ORDER BY runs.fence, CASE runs.kind WHEN 'test' THEN 1 ELSE 0 END, runs.attempt"
+        );
         let query = sqlx::query(sql).bind(task.repo.as_str()).bind(signed(task.number));
         let rows = query.fetch_all(&self.pool).await.map_err(Error::sql("list a task's runs"))?;
         rows.iter().map(column::run).collect()

@@ -52,6 +52,7 @@ promises! {
     tasks::a_task_is_closed_once_and_not_under_a_worker,
     tasks::half_a_state_is_refused_by_name,
     runs::a_branch_is_minted_once_and_a_fence_only_grows,
+    runs::a_clock_that_is_set_back_does_not_reorder_attempts,
     runs::only_one_of_many_reservations_wins,
     runs::slots_are_never_exceeded,
     runs::a_test_needs_a_head_and_no_slot,

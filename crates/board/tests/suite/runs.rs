@@ -7,7 +7,7 @@ use coord_core::run::{GitFacts, Rescue, Run, RunEnd, RunKind, RunState, RuntimeR
 use tokio::task::JoinSet;
 
 use crate::place::Place;
-use crate::world::{add, at, commit, end, ended, id, new_run, reserve};
+use crate::world::{add, at, commit, end, ended, id, new_run, published, reserve};
 
 pub(crate) async fn a_branch_is_minted_once_and_a_fence_only_grows(place: &Place) {
     let board = place.board().await;
@@ -33,6 +33,20 @@ pub(crate) async fn a_branch_is_minted_once_and_a_fence_only_grows(place: &Place
     assert_eq!(ids(board.runs_of(&task).await.unwrap()), [id(1), id(2)]);
     assert_eq!(ids(board.recent_runs(9).await.unwrap()), [id(2), id(1)]);
     assert_eq!(ids(board.recent_runs(1).await.unwrap()), [id(2)]);
+}
+
+pub(crate) async fn a_clock_that_is_set_back_does_not_reorder_attempts(place: &Place) {
+    let board = place.board().await;
+    let task = published(&board, 1, &commit(1)).await.task;
+    for (n, kind) in [(2, RunKind::Test), (3, RunKind::Test), (4, RunKind::Work), (5, RunKind::Test)] {
+        let now = at(-i64::try_from(n).unwrap());
+        let Reserved::Run(run) = board.reserve_run(new_run(n, &task, kind), now).await.unwrap() else {
+            panic!("run {n} was not reserved")
+        };
+        end(&board, run.id).await;
+    }
+    let ids: Vec<_> = board.runs_of(&task).await.unwrap().iter().map(|it| it.id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5].map(id));
 }
 
 pub(crate) async fn only_one_of_many_reservations_wins(place: &Place) {
