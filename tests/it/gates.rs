@@ -18,7 +18,8 @@ fn a_persons_no_holds_the_change_and_is_told_to_the_next_worker() {
     let main = main_of(&fleet);
     let parked = merge(&fleet, &[], 5)["parked"].clone();
     assert_eq!(tasks(&parked), [number]);
-    assert!(text(&parked[0]["reason"]).contains(reason), "{parked}");
+    let told = text(&parked[0]["reason"]);
+    assert!(told.contains(reason) && !told.contains("expected: foam"), "{parked}");
     assert_eq!(main_of(&fleet), main);
 
     let steps = [commit("words/foam.txt", "foam", "Add foam"), say("done")];
@@ -32,6 +33,26 @@ fn a_persons_no_holds_the_change_and_is_told_to_the_next_worker() {
     assert_eq!(fleet.api.log("main"), ["Add foam", "Add sea", "the project"]);
     fleet.api.fingerprint().assert_same_as(&before);
     fleet.model.assert_drained();
+}
+
+#[test]
+fn what_a_worker_gave_up_on_is_proposed_when_a_person_has_found_it_good() {
+    let fleet = Fleet::without_claude();
+    let script =
+        "echo foam > words/foam.txt; git add -A; git commit -qm 'Add foam'; echo 'STUCK: is it sea foam?'";
+    let number = fleet.add(&["Add foam", "--body", &format!("```sh\n{script}\n```")]);
+    let id = number.to_string();
+    fleet.coord(["assign", "here", "api", &id, "--runtime", "script"]).success();
+    assert_eq!(fleet.wait(&id)["outcome"]["kind"], "stuck");
+    let next = || text(&fleet.coord(["why", &id, "--json"]).success().json()["next"][0]["command"]);
+    let refused = fleet.coord(["pr", &id]).exits(5);
+    assert!(refused.stderr.contains(&format!("`{}`", next())), "{}", refused.stderr);
+    assert_eq!(next(), format!("coord assign auto api {number}"));
+    assert!(refused.stderr.contains(&format!("`coord test api#{number} --passed`")), "{}", refused.stderr);
+    fleet.coord(["test", &id, "--passed"]).success();
+    assert_eq!(next(), format!("coord pr api#{number}"));
+    fleet.propose(number);
+    assert_eq!(tasks(&merge(&fleet, &[], 0)["merged"]), [number]);
 }
 
 #[test]

@@ -105,7 +105,13 @@ fn cure(error: &Error) -> Vec<String> {
         Error::NoRun(task) => format!("`coord assign auto {} {}` starts one", task.repo, task.number),
         Error::NoMachine { .. } => "`coord status` shows which machines are busy with what".to_owned(),
         Error::NotReady { task, blockers } => return blocked(task, blockers),
-        Error::NothingPublished(task) | Error::Unfinished { task, .. } | Error::Held { task, .. } => {
+        Error::Unfinished { task, .. } => {
+            return vec![
+                format!("`coord assign auto {} {}` lets a worker continue", task.repo, task.number),
+                format!("`coord test {task} --passed` says that what there is now is good all the same"),
+            ];
+        }
+        Error::NothingPublished(task) | Error::Held { task, .. } => {
             format!("`coord why {task}` says what happened so far")
         }
         Error::Conflict { task, .. } => format!(

@@ -69,7 +69,7 @@ pub enum Verdict {
     Passed,
     /// It does not.
     Failed {
-        /// Why, in a sentence.
+        /// Why: a sentence, and in the lines below it the output that shows it, where there is any.
         reason: String,
     },
     /// The examination itself broke off: nothing was learnt either way.
@@ -187,7 +187,10 @@ impl fmt::Display for GateStanding {
             GateState::Unknown { reason } => write!(f, "{name}: not known to pass ({reason})"),
             GateState::Pending { run } => write!(f, "{name}: run {run} has not ended yet"),
             GateState::Passed => write!(f, "{name}: passed"),
-            GateState::Failed { reason } => write!(f, "{name}: failed ({reason})"),
+            // What shows it may be long, and is for whoever mends it.
+            GateState::Failed { reason } => {
+                write!(f, "{name}: failed ({})", reason.lines().next().unwrap_or_default())
+            }
             GateState::Stale { moved: Moved::Head } => {
                 write!(f, "{name}: the change has new commits since they were tested")
             }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_board::Opening;
 use coord_core::change::PullRequest;
-use coord_core::gate::{GateKind, GateState};
-use coord_core::merge::{Candidate, gates};
+use coord_core::gate::{GateKind, GateStanding, GateState};
+use coord_core::merge::{Candidate, Hold, gates};
 use coord_core::outcome::Outcome;
-use coord_core::run::{Run, RunKind};
+use coord_core::run::{Run, RunEnd, RunKind};
 use coord_core::task::{Task, TaskRef};
 use coord_git::checkout::CheckoutError;
 use coord_git::history::{CommitLine, DiffStat};
@@ -20,24 +20,19 @@ impl Engine {
     /// Opens the pull request of a change; the one that is open is kept, with its text brought up to date.
     ///
     /// # Errors
-    /// When nothing is published, a worker is at it, or the last attempt did not end well.
+    /// When nothing is published, a worker is at it, or the last attempt did not end well and nobody has said that
+    /// what there is now is good all the same.
     pub async fn open_pull_request(&self, task: &TaskRef) -> Result<PullRequest, Error> {
         self.settle().await?;
         let wanted = self.task(task).await?;
         let candidate = self.published(task).await?;
         let runs = self.runs_of(task).await?;
         let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
-        match last.map(|run| (run.id, run.state.end())) {
-            Some((id, None)) => {
-                let holds = vec![coord_core::merge::Hold::Working(id)];
-                return Err(Error::Held { task: task.clone(), holds });
-            }
-            Some((_, Some(end)))
-                if !matches!(end.outcome, Outcome::Done | Outcome::Dirty | Outcome::NoChange) =>
-            {
-                return Err(Error::Unfinished { task: task.clone(), outcome: end.outcome.to_string() });
-            }
-            Some(_) | None => {}
+        if let Some(live) = last.filter(|it| it.state.end().is_none()) {
+            return Err(Error::Held { task: task.clone(), holds: vec![Hold::Working(live.id)] });
+        }
+        if let Some(end) = unfinished(last, &gates(&candidate)) {
+            return Err(Error::Unfinished { task: task.clone(), outcome: end.outcome.to_string() });
         }
         let (commits, stat) = self.contents(&candidate).await?;
         let body = body(&wanted, &candidate, &commits, stat, last);
@@ -78,6 +73,15 @@ impl Engine {
         })
         .await
     }
+}
+
+/// How the last attempt ended, where that was too badly for what there is to be proposed. A person who has tried
+/// it knows better than the worker that gave up.
+pub(crate) fn unfinished<'a>(last: Option<&'a Run>, standing: &[GateStanding]) -> Option<&'a RunEnd> {
+    let end = last.and_then(|it| it.state.end())?;
+    let well = matches!(end.outcome, Outcome::Done | Outcome::Dirty | Outcome::NoChange);
+    let vouched = standing.iter().any(|it| it.kind == GateKind::Person && it.state == GateState::Passed);
+    (!well && !vouched).then_some(end)
 }
 
 /// What was done, how it was tested, how to try it, and what it closes.

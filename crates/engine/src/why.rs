@@ -1,7 +1,8 @@
 //! Why a task or a run is where it is: the state, what it waits for, and what happened so far.
 
 use coord_core::event::{Event, Fact};
-use coord_core::merge::{gates, verdict};
+use coord_core::gate::GateStanding;
+use coord_core::merge::{Hold, gates, verdict};
 use coord_core::readiness::blockers;
 use coord_core::run::{Run, RunKind, RunState};
 use coord_core::task::{TaskRef, TaskState};
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::Engine;
 use crate::error::Error;
+use crate::proposal::unfinished;
 use crate::settle::Settled;
 use crate::task::Named;
 use crate::view::{GateView, RunView, TaskView};
@@ -94,7 +96,7 @@ impl Engine {
             (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
                 Some(candidate) => {
                     let holds = verdict(&candidate);
-                    published(&task.task, &runs, &holds)
+                    published(&task.task, &runs, &holds, &standing)
                 }
                 None => self.unstarted(&task, &runs).await?,
             },
@@ -139,14 +141,13 @@ fn live_reasons(settled: &Settled, run: &Run) -> Vec<String> {
     waiting.into_iter().chain(stuck).collect()
 }
 
-fn published(task: &TaskRef, runs: &[Run], holds: &[coord_core::merge::Hold]) -> Position {
-    use coord_core::merge::Hold;
+fn published(task: &TaskRef, runs: &[Run], holds: &[Hold], standing: &[GateStanding]) -> Position {
     let mut because: Vec<_> = holds.iter().map(ToString::to_string).collect();
     let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
-    because.extend(last.into_iter().filter(|it| !ended_well(it)).flat_map(ended));
+    because.extend(last.filter(|it| !ended_well(it)).into_iter().flat_map(ended));
     let next = if holds.is_empty() || holds.iter().all(Hold::lifted_by_testing) {
         Step::new(format!("coord merge {task}"), "merge it, testing it first where that is needed")
-    } else if holds.contains(&Hold::NoPullRequest) {
+    } else if holds.contains(&Hold::NoPullRequest) && unfinished(last, standing).is_none() {
         Step::new(format!("coord pr {task}"), "open its pull request")
     } else {
         Step::assign(task, "let a worker continue on the same branch")
