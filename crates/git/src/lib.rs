@@ -33,6 +33,7 @@ pub mod adopt;
 pub mod bootstrap;
 pub mod checkout;
 pub mod clone;
+mod hidden;
 pub mod history;
 mod keep;
 pub mod merge;

@@ -21,6 +21,7 @@ use fs_err as fs;
 use git2::{Oid, Repository, Signature, Time};
 use jiff::Timestamp;
 
+use crate::hidden;
 use crate::history::{oid, sha};
 use crate::program::ProgramError;
 use crate::refs::RefError;
@@ -160,7 +161,10 @@ impl Store {
         let index = scratch.path().join("index");
         // A copy keeps what git remembers about unchanged files, and a lock that a dead git left on the
         // original is not in its way.
-        match fs::copy(worktree.admin.join("index"), &index) {
+        let revealed = hidden::revealed(worktree).map_err(files)?;
+        let original =
+            revealed.as_ref().map_or(worktree.admin.as_std_path(), tempfile::TempDir::path).join("index");
+        match fs::copy(original, &index) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(files(error)),

@@ -1,5 +1,6 @@
 //! What `git status` says of a worktree, read so that every file name survives.
 
+use crate::hidden;
 use crate::store::Store;
 use crate::worktree::{Worktree, WorktreeError};
 
@@ -17,9 +18,13 @@ pub(crate) struct Change {
 impl Store {
     /// Everything in `worktree` that differs from its head, ignored files aside.
     pub(crate) fn changes(&self, worktree: &Worktree) -> Result<Vec<Change>, WorktreeError> {
-        let said = self
-            .git
-            .at(&worktree.path)
+        let files = |source| WorktreeError::Files { path: worktree.path.clone(), source };
+        let revealed = hidden::revealed(worktree).map_err(files)?;
+        let mut call = self.git.at(&worktree.path);
+        if let Some(revealed) = &revealed {
+            call = call.env("GIT_INDEX_FILE", revealed.path().join("index"));
+        }
+        let said = call
             .args(["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"])
             .arg("--ignore-submodules=none")
             .bytes()

@@ -16,6 +16,7 @@ use coord_core::name::CommitSha;
 use fs_err as fs;
 use git2::Repository;
 
+use crate::hidden;
 use crate::history::{HistoryError, find, oid, sha};
 use crate::keep::{branch_of, run_of};
 use crate::merge::Identity;
@@ -358,6 +359,10 @@ impl Store {
         fs::write(worktree.admin.join("HEAD"), format!("ref: {branch}\n")).map_err(files)?;
         for name in UNFINISHED.into_iter().chain(["index.lock", "logs/HEAD", "ORIG_HEAD"]) {
             remove_if_there(&worktree.admin.join(name)).map_err(files)?;
+        }
+        // A checkout would leave what the index hides.
+        if let Some(revealed) = hidden::revealed(worktree).map_err(files)? {
+            fs::copy(revealed.path().join("index"), worktree.admin.join("index")).map_err(files)?;
         }
         let checkout = |source| WorktreeError::Checkout { path: path.clone(), source };
         // A worker sees less of the environment than we do, and with it perhaps not what names the user.

@@ -1,6 +1,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use coord_git::removal::Removal;
 use coord_git::store::Store;
 use coord_git::worktree::{Added, Worktree};
 
@@ -44,6 +45,30 @@ fn odd_names_and_bytes_survive_and_the_worktree_is_only_read() {
         sh(store.path(), &format!("git reflog show refs/coord/rescue/{}", run(1)))
             .contains("rescued from run")
     );
+}
+
+#[test]
+fn files_that_git_was_told_not_to_look_at_are_looked_at() {
+    let world = World::new();
+    sh(&world.clone, "echo one > OTHER && git add . && git commit -qm other && git push -q origin main");
+    let store = world.store();
+    let worktree = world.worktree(&store, "a", run(1));
+    sh(
+        worktree.path(),
+        "git update-index --assume-unchanged README && git update-index --skip-worktree OTHER && \
+         echo two > README && echo two > OTHER",
+    );
+    assert_eq!(sh(worktree.path(), "git status --porcelain"), "");
+    assert_eq!(store.changed_files(&worktree, 9).unwrap(), ["OTHER", "README"]);
+    assert!(matches!(store.remove_worktree(&world.trees(), worktree.path()), Ok(Removal::HasWork(_))));
+    assert_eq!(store.rescue(&worktree, then()).unwrap().unwrap().files, 2);
+    assert_eq!(
+        (show(&store, &worktree, "README"), show(&store, &worktree, "OTHER")),
+        ("two".into(), "two".into())
+    );
+    // The next run starts from what is committed.
+    let next = world.worktree(&store, "a", run(2));
+    assert_eq!(sh(next.path(), "cat README OTHER; git ls-files -v"), "one\none\nH OTHER\nH README");
 }
 
 #[test]
