@@ -179,7 +179,7 @@ mod tests {
     fn candidate(now: (u8, u8, Option<u8>), gates: Vec<(GateKind, Evidence)>) -> Candidate {
         let task: TaskRef = "api#1".parse().unwrap();
         let branch = crate::name::branch_for(1, "x");
-        let base_branch: crate::name::BranchName = "main".parse().unwrap();
+        let base_branch: BranchName = "main".parse().unwrap();
         Candidate {
             change: Change {
                 task: task.clone(),

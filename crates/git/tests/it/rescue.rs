@@ -159,10 +159,7 @@ fn unfinished_merges_unborn_and_detached_heads_are_no_obstacle() {
     let rescue = store.rescue(&detached, then()).unwrap().unwrap();
     assert_eq!(store.parents(&rescue.commit).unwrap(), [store.head(&detached).unwrap().unwrap()]);
     for worktree in [merging, rebasing, unborn, detached] {
-        assert_eq!(
-            store.remove_worktree(&world.trees(), worktree.path()).unwrap(),
-            coord_git::removal::Removal::Removed
-        );
+        assert_eq!(store.remove_worktree(&world.trees(), worktree.path()).unwrap(), Removal::Removed);
     }
 }
 
