@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use camino::Utf8PathBuf;
 use coord_testkit::poll::{PATIENCE, wait_for};
 use coord_testkit::world::Running;
+use coord_testkit::world::leftover::Process;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -123,11 +124,18 @@ impl Fleet {
         listed.lines().map(str::to_owned).collect()
     }
 
-    /// Everything that runs in this world but its agent server.
-    pub(crate) fn beside_the_server(&self) -> Vec<coord_testkit::world::leftover::Process> {
+    /// Everything that runs in this world but its agent server and the git that it clears up with.
+    pub(crate) fn beside_the_server(&self) -> Vec<Process> {
         let server = i32::try_from(self.server_pid()).unwrap();
-        self.processes().into_iter().filter(|it| it.pid != server).collect()
+        let clears_up =
+            |it: &Process| it.command.starts_with("git -c core.hooksPath") && parent(it.pid) == Some(server);
+        self.processes().into_iter().filter(|it| it.pid != server && !clears_up(it)).collect()
     }
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Waits until a file is there, which is how a worker says how far it is.

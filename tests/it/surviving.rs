@@ -178,8 +178,11 @@ fn a_stop_leaves_no_process_and_keeps_the_work_to_itself() {
     );
     let run = fleet.assign(number);
     hold.wait_reached();
-    let sleeping = fleet.processes().iter().filter(|it| it.command == "sleep 1000").count();
-    assert_eq!(sleeping, 2, "{:#?}", fleet.processes());
+    wait_for("both to sleep", PATIENCE, || {
+        let all = fleet.processes();
+        let sleeping = all.iter().filter(|it| it.command == "sleep 1000").count();
+        if sleeping == 2 { Ok(()) } else { Err(format!("{all:#?}")) }
+    });
     let stopped = fleet.coord(["--json", "stop", &run]).success().json()["data"]["run"].clone();
     assert_eq!(fleet.beside_the_server().len(), 0, "{:#?}", fleet.beside_the_server());
     assert_eq!(stopped["outcome"]["kind"], "cancelled", "{stopped}");
