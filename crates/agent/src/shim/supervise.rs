@@ -176,7 +176,11 @@ impl Supervision {
         let ran = ran?;
         self.drain(&mut child, reader).await?;
         if swept.killed > 0 {
-            self.note(&format!("ended {} processes that were left behind", swept.killed))?;
+            let text = match swept.killed {
+                1 => "ended a process that was left behind".to_owned(),
+                count => format!("ended {count} processes that were left behind"),
+            };
+            self.note(&text)?;
         }
         if !swept.left.is_empty() {
             self.note(&format!("these processes do not end: {:?}", swept.left))?;
