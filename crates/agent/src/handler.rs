@@ -72,7 +72,8 @@ async fn whole(body: Body) -> Answer<Vec<u8>> {
     }
     if length > BODY_LIMIT {
         let detail = format!("the body is longer than {BODY_LIMIT} bytes");
-        return Err(bad(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        let Refusal(problem) = bad(StatusCode::PAYLOAD_TOO_LARGE, detail);
+        return Err(Refusal(problem.hinted("shorten the task, or put what is long into a file of the repo")));
     }
     Ok(kept)
 }

@@ -70,12 +70,13 @@ impl Engine {
                     }
                     return self.run(run.id).await;
                 }
-                Err(error @ (ClientError::Refused(_) | ClientError::Foreign { .. })) => {
+                Err(error @ ClientError::Refused(_)) => {
                     let reason = chain(&error);
                     self.give_up(&run, Outcome::SetupFailed { step: "dispatch".to_owned(), reason }).await?;
                     return Err(Error::Agent { machine, source: error });
                 }
-                Err(error @ ClientError::Unreachable { .. }) => {
+                // What a proxy answers in the machine's place says no more than silence does.
+                Err(error @ (ClientError::Unreachable { .. } | ClientError::Foreign { .. })) => {
                     heard |= !error.never_arrived();
                     if repeat == REPEATS || !heard {
                         if !heard {

@@ -11,7 +11,7 @@ use coord_forge::local::{Landed, Landing, Words};
 
 use crate::error::Error;
 use crate::look::Freshness;
-use crate::{Engine, blocking, clock, test};
+use crate::{Engine, blocking, chain, clock, test};
 
 /// How often a change is looked at again because its base moved or a test ran, before it is left for the
 /// next merge.
@@ -167,14 +167,9 @@ impl Engine {
             } else if holds.iter().all(Hold::lifted_by_testing) {
                 let run = match self.start_test(task).await {
                     Ok(run) => run,
-                    Err(
-                        error @ (Error::NothingToTest(_)
-                        | Error::Conflict { .. }
-                        | Error::TestUnderWay { .. }),
-                    ) => {
-                        return Ok(Fate::Parked(vec![error.to_string()]));
-                    }
-                    Err(error) => return Err(error),
+                    Err(error @ Error::Board { .. }) => return Err(error),
+                    // Whatever keeps this one from being tested need not keep the next.
+                    Err(error) => return Ok(Fate::Parked(vec![chain(&error)])),
                 };
                 tell(Progress::Testing { task, run: &run, because: &holds });
                 let run = self.wait_for_run(run.id, None).await?;
