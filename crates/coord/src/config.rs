@@ -190,8 +190,8 @@ impl Config {
     pub fn token(&self, machine: &MachineConfig, cx: &Context) -> Result<SecretString, String> {
         let path = self.token_file(machine, cx).ok_or_else(|| {
             format!(
-                "machine `{}` has no `token_file`: copy $COORD_HOME/agent/token from there, mode 600, and name it in {}",
-                machine.machine.name, self.path
+                "copy $COORD_HOME/agent/token from there, mode 600, and name it as its `token_file` in {}",
+                self.path
             )
         })?;
         coord_agent::token::load(&path).map_err(|error| format!("{:#}", anyhow::Error::from(error)))

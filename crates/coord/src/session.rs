@@ -93,6 +93,10 @@ impl Session {
         if !ours || !error.never_arrived() {
             return Err(coord_engine::error::Error::Agent { machine: machine.clone(), source: error }.into());
         }
+        let _one_at_a_time = self.starting().await?;
+        if client.health().await.is_ok() {
+            return Ok(());
+        }
         self.start_agent(machine).await?;
         ui.talk(&format!("started the agent server of this machine ({machine}) in the background"));
         Ok(())
@@ -134,6 +138,19 @@ impl Session {
         }
     }
 
+    /// Held by whoever starts the agent server: two commands that find none at the same moment start one.
+    async fn starting(&self) -> Result<fs_err::File, CliError> {
+        let path = Home::new(self.home.clone()).agent().join("start.lock");
+        let taken = tokio::task::spawn_blocking(move || {
+            let file = fs_err::OpenOptions::new().create(true).append(true).open(path)?;
+            file.file().lock()?;
+            Ok::<_, std::io::Error>(file)
+        });
+        let taken = taken.await.map_err(std::io::Error::from).flatten();
+        taken
+            .map_err(|error| CliError::new(ErrorKind::Failed, "cannot start the agent server").because(error))
+    }
+
     async fn start_agent(&self, machine: &MachineName) -> Result<(), CliError> {
         let log = Home::new(self.home.clone()).agent().join("agent.log");
         let failed = |what: &str| CliError::new(ErrorKind::Unreachable, format!("{what}; its log is {log}"));
@@ -169,7 +186,7 @@ impl Session {
                 }
             }
             if let Ok(Some(status)) = child.try_wait() {
-                // Somebody else may have started one at the same moment; then that one answers.
+                // Somebody may have started one by hand at the same moment; then that one answers.
                 if client.health().await.is_ok() {
                     return Ok(());
                 }
