@@ -6,7 +6,7 @@ use std::path::Path;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag};
+use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime};
 
 use crate::worktree::Worktree;
 
@@ -31,6 +31,9 @@ fn reveal(index: &Path, tree: &Utf8Path) -> Result<(), git2::Error> {
     for mut entry in hidden {
         entry.flags &= !IndexEntryFlag::VALID.bits();
         entry.flags_extended &= !IndexEntryExtendedFlag::SKIP_WORKTREE.bits();
+        // Without its times git has to read the file. They may be those of a change made within the same tick of
+        // the clock, which git recognises by the age of an index, and this one is new.
+        (entry.mtime, entry.ctime) = (IndexTime::new(0, 0), IndexTime::new(0, 0));
         index.add(&entry)?;
     }
     index.write()
