@@ -15,10 +15,9 @@ const OPEN_GATES: &str = "SELECT gates.* FROM changes CROSS JOIN gates
 impl Board {
     /// The changes that might merge, of one repo or of all: unmerged, of tasks that are still wanted.
     ///
-    /// The board knows neither configuration nor origin, so `required`, `now`, `missing` and `conflicts` are empty: until
-    /// the caller fills them in, no candidate passes.
+    /// The board knows neither configuration nor origin, so `required`, `now`, `missing` and `conflicts` are
+    /// empty: until the caller fills them in, no candidate passes.
     pub async fn candidates(&self, repo: Option<&RepoName>) -> Result<Vec<Candidate>, Error> {
-        let changes = self.open_changes().await?;
         let mut pull_requests: HashMap<_, _> =
             self.open_pull_requests(repo).await?.into_iter().map(|it| (it.task.clone(), it)).collect();
         let live = self.live_runs().await?;
@@ -28,6 +27,9 @@ impl Board {
             let (task, record) = column::gate(&row)?;
             records.entry(task).or_default().push(record);
         }
+        // Last, since merging a change takes its pull request and its gates along: one that was merged while the
+        // rest was read is not here, and none is here without what belongs to it.
+        let changes = self.open_changes().await?;
         let wanted = changes.into_iter().filter(|it| repo.is_none_or(|repo| it.task.repo == *repo));
         Ok(wanted
             .map(|change| {
