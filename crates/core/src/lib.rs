@@ -11,6 +11,7 @@
 //! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
 //! | [`outcome`], [`classify`] | how a run ended, and how that is decided |
 //! | [`gate`], [`merge`] | what must hold before a change may merge, and the order of merging |
+//! | [`forge`] | what a forge says: issues, pull requests, checks, reviews, the rules of a branch |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
@@ -20,6 +21,7 @@
 pub mod change;
 pub mod classify;
 pub mod event;
+pub mod forge;
 pub mod gate;
 pub mod id;
 pub mod machine;

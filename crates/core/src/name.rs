@@ -98,6 +98,13 @@ name!(
     is_branch
 );
 name!(
+    /// A repository on GitHub: `owner/name`. Case does not matter to GitHub; see [`GitHubRepo::is`].
+    GitHubRepo,
+    "GitHub repository",
+    "write `owner/name`",
+    is_github_repo
+);
+name!(
     /// The full hash of a commit.
     CommitSha,
     "commit hash",
@@ -111,6 +118,26 @@ name!(
     "40 lowercase hex digits",
     is_sha
 );
+
+impl GitHubRepo {
+    /// The account or organisation.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        self.0.split_once('/').map_or("", |(owner, _)| owner)
+    }
+
+    /// The repository's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// Whether both name the same repository.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
 
 impl CommitSha {
     /// The first ten digits, for people.
@@ -127,6 +154,17 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with(".git")
         && !text.ends_with(".lock")
         && !text.contains("..")
+}
+
+fn is_github_repo(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 100
+            && part != "."
+            && part != ".."
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    };
+    text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name) && !name.ends_with(".git"))
 }
 
 fn is_sha(text: &str) -> bool {
@@ -193,6 +231,16 @@ mod tests {
         fn every_title_gives_a_branch_that_git_accepts(number in 1u64.., title: String) {
             let branch = branch_for(number, &title);
             assert!(is_branch(branch.as_str()), "{branch}");
+        }
+    }
+
+    #[test]
+    fn a_github_repo_is_an_owner_and_a_name() {
+        let repo: GitHubRepo = "Acme/api.js".parse().unwrap();
+        assert_eq!((repo.owner(), repo.name()), ("Acme", "api.js"));
+        assert!(repo.is(&"acme/API.js".parse().unwrap()));
+        for bad in ["acme", "acme/", "/api", "a/b/c", "acme/..", "acme/api.git", "acme/a b", "acme/api#1"] {
+            assert!(bad.parse::<GitHubRepo>().is_err(), "{bad:?}");
         }
     }
 
