@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use coord_core::merge::Candidate;
 use coord_core::name::RepoName;
+use coord_core::pull::OnForge;
 
 use crate::{Board, Error, column};
 
@@ -47,6 +48,8 @@ impl Board {
                     now: None,
                     missing: None,
                     conflicts: Vec::new(),
+                    on_forge: OnForge::Board,
+                    paused: None,
                     change,
                 }
             })

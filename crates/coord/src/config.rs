@@ -23,9 +23,10 @@ use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
 use coord_agent::order::RuntimeConfig;
 use coord_agent::runtime::Runtime;
+use coord_core::forge::Association;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
-use coord_core::repo::{Permissions, Repo};
+use coord_core::repo::{Permissions, Repo, RepoForge};
 use coord_engine::origin;
 use coord_engine::settings::{Models, Settings};
 use secrecy::SecretString;
@@ -153,6 +154,9 @@ impl Config {
             runtime: self.runtime.clone(),
             models: self.models.clone(),
             deadline: self.deadline,
+            stagger: Duration::ZERO,
+            trusted: Association::TRUSTED.into(),
+            github: None,
         }
     }
 
@@ -259,6 +263,7 @@ fn repo(entry: RepoEntry) -> Repo {
     Repo {
         name,
         origin,
+        forge: RepoForge::Local,
         default_branch,
         depends_on,
         build_command,

@@ -21,15 +21,24 @@ pub enum GateKind {
     Tests,
     /// A person tried it and said so (`coord test --passed`).
     Person,
+    /// The checks of the forge passed on the head.
+    Checks,
+    /// Somebody approved the head on the forge.
+    Approval,
 }
 
 impl GateKind {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Tests, Self::Person, Self::Checks, Self::Approval];
+
     /// The word used everywhere.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tests => "tests",
             Self::Person => "person",
+            Self::Checks => "checks",
+            Self::Approval => "approval",
         }
     }
 }
@@ -129,8 +138,8 @@ pub enum GateState {
     },
     /// An examination is under way.
     Pending {
-        /// The run that will tell.
-        run: RunId,
+        /// What will tell.
+        reason: String,
     },
     /// It holds.
     Passed,
@@ -185,14 +194,16 @@ impl fmt::Display for GateStanding {
         let name = self.kind.as_str();
         match &self.state {
             GateState::Unknown { reason } => write!(f, "{name}: not known to pass ({reason})"),
-            GateState::Pending { run } => write!(f, "{name}: run {run} has not ended yet"),
+            GateState::Pending { reason } => write!(f, "{name}: {reason}"),
             GateState::Passed => write!(f, "{name}: passed"),
             // What shows it may be long, and is for whoever mends it.
             GateState::Failed { reason } => {
                 write!(f, "{name}: failed ({})", reason.lines().next().unwrap_or_default())
             }
             GateState::Stale { moved: Moved::Head } => {
-                write!(f, "{name}: the change has new commits since they were tested")
+                let seen =
+                    if self.kind == GateKind::Approval { "it was approved" } else { "they were tested" };
+                write!(f, "{name}: the change has new commits since {seen}")
             }
             GateState::Stale { moved: Moved::Base } => {
                 write!(f, "{name}: the base branch has moved since the merge result was tested")
@@ -201,7 +212,8 @@ impl fmt::Display for GateStanding {
     }
 }
 
-/// Where a gate stands for what would be merged now.
+/// Where a gate of which the board keeps evidence stands for what would be merged now. Where checks and
+/// approvals stand is read from the forge each time: see [`crate::pull`].
 ///
 /// Tests hold for a tree: a moved base makes them stale, unless merging gives the very tree that was tested.
 /// A person's word is bound to the head alone.
@@ -213,7 +225,7 @@ pub fn standing(
     now: &MergeInput,
 ) -> GateState {
     if let Some(run) = pending {
-        return GateState::Pending { run };
+        return GateState::Pending { reason: format!("run {run} has not ended yet") };
     }
     let Some(GateRecord { evidence, .. }) = record else {
         return GateState::Unknown { reason: "nothing has been recorded".to_owned() };
@@ -222,17 +234,13 @@ pub fn standing(
         return GateState::Stale { moved: Moved::Head };
     }
     let same_result = evidence.base == now.base || now.tree.as_ref() == Some(&evidence.tree);
-    match (&evidence.verdict, kind) {
-        (Verdict::Inconclusive { reason }, GateKind::Tests | GateKind::Person) => {
-            GateState::Unknown { reason: reason.clone() }
-        }
-        (Verdict::Failed { .. } | Verdict::Passed, GateKind::Tests) if !same_result => {
+    match &evidence.verdict {
+        Verdict::Inconclusive { reason } => GateState::Unknown { reason: reason.clone() },
+        Verdict::Failed { .. } | Verdict::Passed if kind == GateKind::Tests && !same_result => {
             GateState::Stale { moved: Moved::Base }
         }
-        (Verdict::Failed { reason }, GateKind::Tests | GateKind::Person) => {
-            GateState::Failed { reason: reason.clone() }
-        }
-        (Verdict::Passed, GateKind::Tests | GateKind::Person) => GateState::Passed,
+        Verdict::Failed { reason } => GateState::Failed { reason: reason.clone() },
+        Verdict::Passed => GateState::Passed,
     }
 }
 

@@ -10,7 +10,7 @@
 //! | [`repo`], [`machine`] | what is under coordination, and where it runs |
 //! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
 //! | [`outcome`], [`classify`] | how a run ended, and how that is decided |
-//! | [`gate`], [`merge`] | what must hold before a change may merge, and the order of merging |
+//! | [`gate`], [`pull`], [`merge`] | what must hold before a change may merge, and the order of merging |
 //! | [`forge`] | what a forge says: issues, pull requests, checks, reviews, the rules of a branch |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`event`] | the immutable facts that everything shown is derived from |
@@ -28,6 +28,7 @@ pub mod machine;
 pub mod merge;
 pub mod name;
 pub mod outcome;
+pub mod pull;
 pub mod readiness;
 pub mod repo;
 pub mod routing;

@@ -9,6 +9,7 @@ use crate::change::{Change, ChangeState, PullRequest, PullRequestState};
 use crate::gate::{GateKind, GateRecord, GateStanding, GateState, MergeInput, standing};
 use crate::id::RunId;
 use crate::name::BranchName;
+use crate::pull::{self, OnForge};
 use crate::task::TaskRef;
 
 /// Everything that decides whether one change may merge, as it is at this moment.
@@ -32,6 +33,10 @@ pub struct Candidate {
     pub missing: Option<BranchName>,
     /// Paths that do not merge cleanly.
     pub conflicts: Vec<String>,
+    /// What the forge says of its pull request.
+    pub on_forge: OnForge,
+    /// Why nothing is merged into its base branch at the moment.
+    pub paused: Option<String>,
 }
 
 /// Why a change does not merge now. All reasons are reported, not only the first.
@@ -51,6 +56,14 @@ pub enum Hold {
     Missing(BranchName),
     /// Merging head and base leaves these paths in conflict.
     Conflict(Vec<String>),
+    /// Its author says that it is not ready.
+    Draft,
+    /// The forge could not be asked, so nothing is known of checks, reviews and rules.
+    ForgeUnknown(String),
+    /// What the forge says is about another head than the one that origin has.
+    ForgeBehind,
+    /// Nothing is merged into its base branch at the moment.
+    Paused(String),
     /// A gate is not passed.
     Gate(GateStanding),
 }
@@ -71,7 +84,11 @@ impl Hold {
             | Self::Working(_)
             | Self::OriginUnknown
             | Self::Missing(_)
-            | Self::Conflict(_) => false,
+            | Self::Conflict(_)
+            | Self::Draft
+            | Self::ForgeUnknown(_)
+            | Self::ForgeBehind
+            | Self::Paused(_) => false,
         }
     }
 }
@@ -88,6 +105,10 @@ impl fmt::Display for Hold {
             }
             Self::Missing(branch) => write!(f, "origin has no branch `{branch}` any more"),
             Self::Conflict(paths) => write!(f, "it does not merge cleanly: {}", paths.join(", ")),
+            Self::Draft => f.write_str("its pull request is a draft"),
+            Self::ForgeUnknown(reason) => write!(f, "the forge could not be asked: {reason}"),
+            Self::ForgeBehind => f.write_str("the forge has not taken in its newest commits yet"),
+            Self::Paused(reason) => write!(f, "merging is paused: {reason}"),
             Self::Gate(gate) => write!(f, "{gate}"),
         }
     }
@@ -97,19 +118,21 @@ impl fmt::Display for Hold {
 #[must_use]
 pub fn gates(candidate: &Candidate) -> Vec<GateStanding> {
     let Some(now) = &candidate.now else { return Vec::new() };
-    [GateKind::Tests, GateKind::Person]
-        .into_iter()
-        .filter_map(|kind| {
-            let required = candidate.required.contains(&kind);
-            let record = candidate.gates.iter().find(|it| it.kind == kind);
-            let pending = if kind == GateKind::Tests { candidate.testing } else { None };
-            (required || record.is_some()).then(|| GateStanding {
-                kind,
-                required,
-                state: standing(kind, record, pending, now),
-            })
+    let recorded = [GateKind::Tests, GateKind::Person].into_iter().filter_map(|kind| {
+        let required = candidate.required.contains(&kind);
+        let record = candidate.gates.iter().find(|it| it.kind == kind);
+        let pending = if kind == GateKind::Tests { candidate.testing } else { None };
+        (required || record.is_some()).then(|| GateStanding {
+            kind,
+            required,
+            state: standing(kind, record, pending, now),
         })
-        .collect()
+    });
+    let on_forge = match &candidate.on_forge {
+        OnForge::Seen(facts) => pull::gates(facts, &candidate.required),
+        OnForge::Board | OnForge::Nothing | OnForge::Unread { .. } => Vec::new(),
+    };
+    recorded.chain(on_forge).collect()
 }
 
 /// Every reason why a change may not merge now; none means that it may.
@@ -129,6 +152,8 @@ pub fn verdict(candidate: &Candidate) -> Vec<Hold> {
         holds.push(Hold::NoPullRequest);
     }
     holds.extend(candidate.working.map(Hold::Working));
+    holds.extend(candidate.paused.clone().map(Hold::Paused));
+    holds.extend(on_forge(candidate));
     match &candidate.now {
         None => holds.push(candidate.missing.clone().map_or(Hold::OriginUnknown, Hold::Missing)),
         Some(MergeInput { tree: None, .. }) => holds.push(Hold::Conflict(candidate.conflicts.clone())),
@@ -141,6 +166,19 @@ pub fn verdict(candidate: &Candidate) -> Vec<Hold> {
     };
     holds.extend(gates(candidate).into_iter().filter(blocks).map(Hold::Gate));
     holds
+}
+
+fn on_forge(candidate: &Candidate) -> Vec<Hold> {
+    let facts = match &candidate.on_forge {
+        OnForge::Board | OnForge::Nothing => return Vec::new(),
+        OnForge::Unread { reason } => return vec![Hold::ForgeUnknown(reason.clone())],
+        OnForge::Seen(facts) => facts,
+    };
+    let behind = candidate.now.as_ref().is_some_and(|now| now.head != facts.pull.head);
+    [(facts.pull.draft, Hold::Draft), (behind, Hold::ForgeBehind)]
+        .into_iter()
+        .filter_map(|(holds, hold)| holds.then_some(hold))
+        .collect()
 }
 
 /// The order in which changes are tried: those named in `wanted` first, as named; then by pull request.
@@ -209,6 +247,8 @@ mod tests {
             }),
             missing: None,
             conflicts: Vec::new(),
+            on_forge: OnForge::Board,
+            paused: None,
         }
     }
 

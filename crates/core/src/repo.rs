@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::forge::Rules;
 use crate::gate::GateKind;
-use crate::name::{BranchName, RepoName};
+use crate::name::{BranchName, GitHubRepo, RepoName};
 
 /// A git repository under coordination.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Repo {
     pub name: RepoName,
     /// Where `git fetch` and `git push` go; `None` means the origin of this machine's clone.
     pub origin: Option<String>,
+    /// Where its tasks and pull requests live.
+    pub forge: RepoForge,
     /// The branch that changes are merged into.
     pub default_branch: BranchName,
     /// Repos whose unfinished work holds this one's tasks back.
@@ -32,6 +35,37 @@ pub struct Repo {
     pub merge_method: MergeMethod,
     /// What workers may and may not run.
     pub permissions: Permissions,
+}
+
+/// Where a repo's tasks and pull requests live.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RepoForge {
+    /// On the board; changes are landed with git.
+    Local,
+    /// On GitHub.
+    GitHub(OnGitHub),
+}
+
+impl RepoForge {
+    /// What only a repo on GitHub has.
+    #[must_use]
+    pub fn github(&self) -> Option<&OnGitHub> {
+        match self {
+            Self::Local => None,
+            Self::GitHub(it) => Some(it),
+        }
+    }
+}
+
+/// A repo on GitHub, and what its configuration says of GitHub's own rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnGitHub {
+    /// Which one.
+    pub repo: GitHubRepo,
+    /// Required checks that may be skipped. A skipped one has looked at nothing, so otherwise it holds.
+    pub may_skip: BTreeSet<String>,
+    /// What the rules of the default branch ask for, where the account may not read them.
+    pub protection: Option<Rules>,
 }
 
 /// What a worker may and may not do, in the runtime's own pattern language.

@@ -1,9 +1,10 @@
 //! What the engine needs to know of the fleet, as the configuration describes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use coord_core::forge::Association;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
@@ -30,6 +31,37 @@ pub struct Settings {
     pub models: Models,
     /// How long one run may take.
     pub deadline: Duration,
+    /// How long after one worker was started the next one may be.
+    pub stagger: Duration,
+    /// Whose issues may become work without a person's word.
+    pub trusted: BTreeSet<Association>,
+    /// How GitHub is reached; `None` when no repo is there.
+    pub github: Option<GitHubSettings>,
+}
+
+/// How GitHub is reached.
+#[derive(Debug, Clone)]
+pub struct GitHubSettings {
+    /// Its API: `https://api.github.com`, or what GitHub Enterprise has instead.
+    pub api_url: String,
+    /// Who speaks to it, or why nobody can.
+    pub credential: Result<Credential, String>,
+}
+
+/// Who speaks to GitHub.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A personal access token, or one that `gh` has.
+    Token(SecretString),
+    /// An installed GitHub App.
+    App {
+        /// Its id.
+        id: u64,
+        /// Its private key, PEM.
+        key: SecretString,
+        /// The id of its installation.
+        installation: u64,
+    },
 }
 
 /// Which model does what.

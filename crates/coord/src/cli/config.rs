@@ -132,6 +132,7 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
     let Repo {
         name,
         origin: _,
+        forge,
         default_branch,
         depends_on,
         build_command,
@@ -150,7 +151,7 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         name: name.to_string(),
         origin,
         problem,
-        forge: "local",
+        forge: if forge.github().is_some() { "github" } else { "local" },
         default_branch: default_branch.to_string(),
         depends_on: depends_on.iter().map(ToString::to_string).collect(),
         build_command: build_command.clone(),
