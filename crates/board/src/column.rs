@@ -20,6 +20,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::Error;
+use crate::pause::Pause;
 
 /// A number as a column. No board counts as far as this saturates, so what is too large finds nothing.
 pub(crate) fn signed(number: u64) -> i64 {
@@ -80,6 +81,8 @@ pub(crate) fn task(row: &AnyRow) -> Result<Task, Error> {
         labels: row.json("labels")?,
         files: row.json("files")?,
         after: row.json("waits_for")?,
+        origin: row.maybe_json("origin")?,
+        related: row.maybe_json("related")?.unwrap_or_default(),
         state,
         created_at: row.parsed("created_at")?,
     })
@@ -166,7 +169,19 @@ pub(crate) fn pull_request(row: &AnyRow) -> Result<PullRequest, Error> {
         title: row.text("title")?,
         body: row.text("body")?,
         state,
+        url: row.maybe("url")?,
         opened_at: row.parsed("opened_at")?,
+    })
+}
+
+/// Reads why a repo's default branch is left alone.
+pub(crate) fn pause(row: &AnyRow) -> Result<Pause, Error> {
+    let row = Columns::new(row, "pause", &["repo"]);
+    Ok(Pause {
+        task: row.task("number")?,
+        reason: row.text("reason")?,
+        tip: row.parsed("tip")?,
+        begun_at: row.parsed("begun_at")?,
     })
 }
 
@@ -240,6 +255,11 @@ impl<'r> Columns<'r> {
 
     fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
         serde_json::from_str(&self.text(column)?).map_err(|source| self.bad(column, source))
+    }
+
+    fn maybe_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, Error> {
+        let text: Option<String> = self.row.try_get(column).map_err(|source| self.bad(column, source))?;
+        text.map(|it| serde_json::from_str(&it)).transpose().map_err(|source| self.bad(column, source))
     }
 
     fn word<T: Copy>(

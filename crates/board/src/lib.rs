@@ -20,11 +20,14 @@
 mod candidate;
 mod change;
 mod column;
+mod comment;
 mod error;
 mod event;
 mod gate;
+mod import;
 mod merged;
 mod open;
+mod pause;
 mod pull_request;
 mod run;
 mod task;
@@ -32,11 +35,14 @@ mod waiting;
 mod write;
 
 pub use change::Publishing;
+pub use comment::Saying;
 pub use error::Error;
+pub use import::Seen;
 pub use merged::Merging;
-pub use pull_request::Opening;
+pub use pause::Pause;
+pub use pull_request::{Noted, Opening};
 pub use run::{Moved, NewRun, Reserved};
-pub use task::{Added, Closing, Edited, NewTask, TaskEdit, TaskFilter};
+pub use task::{Added, Closing, Edited, NewTask, Reopening, TaskEdit, TaskFilter};
 
 /// An open board. Clones share its connections.
 #[derive(Debug, Clone)]

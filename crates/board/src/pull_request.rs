@@ -1,4 +1,4 @@
-//! Pull requests of the local forge.
+//! Pull requests: those of the local forge live here, and of those of another the board keeps what was last seen.
 
 use coord_core::change::{ChangeState, PullRequest, PullRequestState};
 use coord_core::event::Fact;
@@ -20,6 +20,21 @@ pub enum Opening {
     NothingPublished,
     /// The task is merged or closed.
     NotOpen(TaskState),
+}
+
+/// What a forge says of a pull request.
+#[derive(Debug, Clone)]
+pub struct Noted {
+    /// Its number there.
+    pub number: u64,
+    /// One line.
+    pub title: String,
+    /// What it says.
+    pub body: String,
+    /// Its page.
+    pub url: String,
+    /// Where it stands; a merge is recorded with [`Board::record_merged`].
+    pub open: bool,
 }
 
 macro_rules! select_pull_requests {
@@ -75,22 +90,62 @@ impl Board {
             title: title.to_owned(),
             body: body.to_owned(),
             state: PullRequestState::Open,
+            url: None,
             opened_at: now,
         };
-        let insert = "INSERT INTO pull_requests (repo, number, task, title, body, state, opened_at)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let insert = sqlx::query(insert)
-            .bind(task.repo.as_str())
-            .bind(signed(opened.number))
-            .bind(signed(task.number))
-            .bind(title)
-            .bind(body)
-            .bind(opened.state.as_str())
-            .bind(column::time(now));
-        transition.run(insert).await?;
+        insert(&mut transition, &opened).await?;
         let fact = Fact::PullRequestOpened { number: opened.number };
         transition.commit(task, &fact, now).await?;
         Ok(Opening::Open(opened))
+    }
+
+    /// Takes in what a forge says of a task's pull request. A merged one stays merged.
+    pub async fn note_pull_request(
+        &self,
+        task: &TaskRef,
+        noted: Noted,
+        now: Timestamp,
+    ) -> Result<Option<PullRequest>, Error> {
+        let mut transition = self.transition("take in a pull request").await?;
+        let newest = newest(&mut transition, task).await?;
+        let same = newest.filter(|it| it.number == noted.number);
+        let fact = match (&same, noted.open) {
+            (Some(PullRequest { state: PullRequestState::Merged { .. }, .. }), _) | (None, false) => None,
+            (Some(known), _) => {
+                let state = if noted.open { PullRequestState::Open } else { PullRequestState::Closed };
+                let fact = match (known.state == state, noted.open) {
+                    (true, _) => None,
+                    (false, true) => Some(Fact::PullRequestOpened { number: noted.number }),
+                    (false, false) => Some(Fact::PullRequestClosed { number: noted.number }),
+                };
+                update(&mut transition, task, &noted, &state).await?;
+                fact
+            }
+            (None, true) => {
+                let change = change::existing(&mut transition, task).await?;
+                let opened = PullRequest {
+                    number: noted.number,
+                    task: task.clone(),
+                    branch: change.branch,
+                    base_branch: change.base_branch,
+                    title: noted.title,
+                    body: noted.body,
+                    state: PullRequestState::Open,
+                    url: Some(noted.url),
+                    opened_at: now,
+                };
+                // A person may have closed the one that is known and opened another.
+                close(&mut transition, task).await?;
+                insert(&mut transition, &opened).await?;
+                Some(Fact::PullRequestOpened { number: opened.number })
+            }
+        };
+        match fact {
+            Some(fact) => transition.commit(task, &fact, now).await?,
+            // Only words have changed, which is no event; or nothing has.
+            None => transition.commit_quietly().await?,
+        }
+        self.pull_request(task).await
     }
 
     /// The newest pull request of a task, if it has one.
@@ -120,6 +175,49 @@ impl Board {
             .map_err(Error::sql("reword a pull request"))?;
         if update.rows_affected() == 0 { Ok(None) } else { self.pull_request(task).await }
     }
+}
+
+async fn insert(transition: &mut Transition, opened: &PullRequest) -> Result<(), Error> {
+    let insert = "INSERT INTO pull_requests (repo, number, task, title, body, state, url, opened_at)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let insert = sqlx::query(insert)
+        .bind(opened.task.repo.as_str())
+        .bind(signed(opened.number))
+        .bind(signed(opened.task.number))
+        .bind(&opened.title)
+        .bind(&opened.body)
+        .bind(opened.state.as_str())
+        .bind(opened.url.as_deref())
+        .bind(column::time(opened.opened_at));
+    transition.run(insert).await
+}
+
+/// Closes the open pull request of a task, if it has one.
+pub(crate) async fn close(transition: &mut Transition, task: &TaskRef) -> Result<(), Error> {
+    let shut = "UPDATE pull_requests SET state = $3 WHERE repo = $1 AND task = $2 AND state = 'open'";
+    let shut = sqlx::query(shut)
+        .bind(task.repo.as_str())
+        .bind(signed(task.number))
+        .bind(PullRequestState::Closed.as_str());
+    transition.run(shut).await
+}
+
+async fn update(
+    transition: &mut Transition,
+    task: &TaskRef,
+    noted: &Noted,
+    state: &PullRequestState,
+) -> Result<(), Error> {
+    let update = "UPDATE pull_requests SET title = $3, body = $4, url = $5, state = $6
+                  WHERE repo = $1 AND number = $2 AND state <> 'merged'";
+    let update = sqlx::query(update)
+        .bind(task.repo.as_str())
+        .bind(signed(noted.number))
+        .bind(&noted.title)
+        .bind(&noted.body)
+        .bind(&noted.url)
+        .bind(state.as_str());
+    transition.run(update).await
 }
 
 /// The newest pull request of a task, within a transition.

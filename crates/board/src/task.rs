@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 
-use coord_core::change::PullRequestState;
 use coord_core::event::Fact;
 use coord_core::id::RunId;
-use coord_core::name::RepoName;
+use coord_core::name::{CommitSha, RepoName};
 use coord_core::task::{Task, TaskRef, TaskState};
 use jiff::Timestamp;
 
 use crate::column::{self, json, signed};
 use crate::waiting::circle;
 use crate::write::Transition;
-use crate::{Board, Error, run};
+use crate::{Board, Error, pull_request, run};
 
 /// A task that is not on the board yet. It gets its number there.
 #[derive(Debug, Clone)]
@@ -44,6 +43,16 @@ pub struct TaskEdit {
     pub files: Option<Vec<String>>,
     /// Tasks that must be merged first.
     pub after: Option<Vec<TaskRef>>,
+}
+
+/// What became of the wish to open a task again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Reopening {
+    /// It is open.
+    Open,
+    /// It is merged, and stays so.
+    Merged(CommitSha),
 }
 
 /// Which tasks are asked for; the default is all of them.
@@ -108,21 +117,19 @@ impl Board {
             return Ok(Added::Circle(circle));
         }
         let state = TaskState::Open;
-        let added = Task { task, title, body, labels, files, after, state, created_at: now };
-        let insert =
-            "INSERT INTO tasks (repo, number, title, body, labels, files, waits_for, state, created_at)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let insert = sqlx::query(insert)
-            .bind(added.task.repo.as_str())
-            .bind(signed(added.task.number))
-            .bind(&added.title)
-            .bind(&added.body)
-            .bind(json(&added.labels))
-            .bind(json(&added.files))
-            .bind(json(&added.after))
-            .bind(added.state.as_str())
-            .bind(column::time(now));
-        transition.run(insert).await?;
+        let added = Task {
+            task,
+            title,
+            body,
+            labels,
+            files,
+            after,
+            origin: None,
+            related: Vec::new(),
+            state,
+            created_at: now,
+        };
+        insert(&mut transition, &added).await?;
         let fact = Fact::TaskAdded { title: added.title.clone() };
         transition.commit(&added.task, &fact, now).await?;
         Ok(Added::Task(added))
@@ -187,6 +194,31 @@ impl Board {
         Ok(Edited::Task(edited))
     }
 
+    /// Opens a task that was closed. One that is open stays so.
+    pub async fn reopen_task(&self, task: &TaskRef, now: Timestamp) -> Result<Reopening, Error> {
+        let mut transition = self.transition("open a task again").await?;
+        match read(&mut transition, task).await?.state {
+            TaskState::Open => return Ok(Reopening::Open),
+            TaskState::Merged { commit } => return Ok(Reopening::Merged(commit)),
+            TaskState::Closed { .. } => reopen(&mut transition, task).await?,
+        }
+        transition.commit(task, &Fact::TaskReopened, now).await?;
+        Ok(Reopening::Open)
+    }
+
+    /// Writes down that a person decided against something that the board said.
+    pub async fn override_by_person(
+        &self,
+        task: &TaskRef,
+        what: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let transition = self.transition("note a person's decision").await?;
+        let fact = Fact::Overridden { what: what.to_owned(), reason: reason.to_owned() };
+        transition.commit(task, &fact, now).await
+    }
+
     /// Closes a task that is no longer wanted, and its pull request with it.
     pub async fn close_task(&self, task: &TaskRef, reason: &str, now: Timestamp) -> Result<Closing, Error> {
         let mut transition = self.transition("close a task").await?;
@@ -199,24 +231,56 @@ impl Board {
             return Ok(Closing::Busy(busy.id));
         }
         write_state(&mut transition, task, &TaskState::Closed { reason: reason.to_owned() }).await?;
-        let shut = "UPDATE pull_requests SET state = $3 WHERE repo = $1 AND task = $2 AND state = 'open'";
-        let shut = sqlx::query(shut)
-            .bind(task.repo.as_str())
-            .bind(signed(task.number))
-            .bind(PullRequestState::Closed.as_str());
-        transition.run(shut).await?;
+        pull_request::close(&mut transition, task).await?;
         let fact = Fact::TaskClosed { reason: reason.to_owned() };
         transition.commit(task, &fact, now).await?;
         Ok(Closing::Closed)
     }
 }
 
-/// The task as it is within a transition; it must exist.
-pub(crate) async fn read(transition: &mut Transition, task: &TaskRef) -> Result<Task, Error> {
+/// Writes a task that is not on the board.
+pub(crate) async fn insert(transition: &mut Transition, task: &Task) -> Result<(), Error> {
+    let (commit, reason) = column::task_facts(&task.state);
+    let insert =
+        "INSERT INTO tasks (repo, number, title, body, labels, files, waits_for, origin, related, state,
+                  merge_commit, close_reason, created_at)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let insert = sqlx::query(insert)
+        .bind(task.task.repo.as_str())
+        .bind(signed(task.task.number))
+        .bind(&task.title)
+        .bind(&task.body)
+        .bind(json(&task.labels))
+        .bind(json(&task.files))
+        .bind(json(&task.after))
+        .bind(task.origin.as_ref().map(json))
+        .bind(json(&task.related))
+        .bind(task.state.as_str())
+        .bind(commit)
+        .bind(reason)
+        .bind(column::time(task.created_at));
+    transition.run(insert).await
+}
+
+/// The task as it is within a transition, if it is on the board.
+pub(crate) async fn find(transition: &mut Transition, task: &TaskRef) -> Result<Option<Task>, Error> {
     let failed = transition.failed();
     let query = sqlx::query(READ).bind(task.repo.as_str()).bind(signed(task.number));
     let row = query.fetch_optional(transition.connection()).await.map_err(failed)?;
-    column::task(&row.ok_or_else(|| Error::NoTask(task.clone()))?)
+    row.as_ref().map(column::task).transpose()
+}
+
+/// The task as it is within a transition; it must exist.
+pub(crate) async fn read(transition: &mut Transition, task: &TaskRef) -> Result<Task, Error> {
+    find(transition, task).await?.ok_or_else(|| Error::NoTask(task.clone()))
+}
+
+/// Opens a task that is known to be closed.
+pub(crate) async fn reopen(transition: &mut Transition, task: &TaskRef) -> Result<(), Error> {
+    let update = "UPDATE tasks SET state = 'open', close_reason = NULL
+                  WHERE repo = $1 AND number = $2 AND state = 'closed'";
+    let update = sqlx::query(update).bind(task.repo.as_str()).bind(signed(task.number));
+    transition.run(update).await
 }
 
 /// Moves a task that is known to be open.

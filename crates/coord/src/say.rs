@@ -158,7 +158,15 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
             format!("`coord task edit {task} --no-after` drops what it waits for")
         }
         Blocker::DependencyBusy { run, .. } => format!("`coord wait {run}` waits for it"),
-        Blocker::NotOpen(_) => format!("`coord why {task}` says what happened to it"),
+        Blocker::NotOpen(_) | Blocker::Related(_) => format!("`coord why {task}` says what happened to it"),
+        Blocker::Claimed(_) | Blocker::ClaimsUnknown { .. } => format!(
+            "`coord assign auto {} {} --take \"why you take it\"` gives it out all the same",
+            task.repo, task.number
+        ),
+        Blocker::Untrusted { .. } => format!(
+            "read it first: `coord task show {task}`; then `coord assign auto {} {} --trust` gives it out",
+            task.repo, task.number
+        ),
     });
     hints.collect()
 }

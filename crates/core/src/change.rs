@@ -68,6 +68,8 @@ pub struct PullRequest {
     pub body: String,
     /// Where it stands.
     pub state: PullRequestState,
+    /// Its page, where the forge has pages.
+    pub url: Option<String>,
     /// When it was opened.
     pub opened_at: Timestamp,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::comment::CommentEvent;
 use crate::gate::{Evidence, GateKind};
 use crate::id::RunId;
 use crate::name::{BranchName, CommitSha, MachineName};
@@ -37,6 +38,16 @@ pub enum Fact {
     /// The task is no longer wanted.
     TaskClosed {
         /// Why.
+        reason: String,
+    },
+    /// The task is wanted after all.
+    TaskReopened,
+    /// A person gave the task to a worker although somebody else has a claim to it, or although its author is
+    /// nobody in particular.
+    Overridden {
+        /// What stood against it.
+        what: String,
+        /// Why it was done all the same, in the person's words.
         reason: String,
     },
     /// A run was minted.
@@ -87,6 +98,32 @@ pub enum Fact {
     PullRequestOpened {
         /// Its number.
         number: u64,
+    },
+    /// A pull request was closed without merging.
+    PullRequestClosed {
+        /// Its number.
+        number: u64,
+    },
+    /// Something was said on the forge.
+    Commented {
+        /// The run it is about.
+        run: RunId,
+        /// Which of the things that are said of a run.
+        event: CommentEvent,
+        /// The forge's id of it.
+        comment: u64,
+    },
+    /// The forge merged something else than what was tested.
+    Incident {
+        /// What is wrong.
+        reason: String,
+        /// Where the base branch was left.
+        commit: CommitSha,
+    },
+    /// Merging into the base branch goes on after an incident.
+    MergingResumed {
+        /// Why.
+        reason: String,
     },
     /// The change became part of the base branch.
     Merged {

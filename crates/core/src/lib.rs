@@ -12,14 +12,18 @@
 //! | [`outcome`], [`classify`] | how a run ended, and how that is decided |
 //! | [`gate`], [`pull`], [`merge`] | what must hold before a change may merge, and the order of merging |
 //! | [`forge`] | what a forge says: issues, pull requests, checks, reviews, the rules of a branch |
+//! | [`claim`] | who else is at an issue, and whose words may become work |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
+//! | [`comment`] | what is said of a run on the forge, and when |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
 //! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
 //! stay; evidence is bound to a head, a base and a tree, and says nothing about any other.
 
 pub mod change;
+pub mod claim;
 pub mod classify;
+pub mod comment;
 pub mod event;
 pub mod forge;
 pub mod gate;

@@ -234,6 +234,7 @@ mod tests {
                 title: String::new(),
                 body: String::new(),
                 state: PullRequestState::Open,
+                url: None,
                 opened_at: Timestamp::UNIX_EPOCH,
             }),
             gates: gates.into_iter().map(|(kind, evidence)| GateRecord { kind, evidence }).collect(),

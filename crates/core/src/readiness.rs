@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::claim::Claim;
+use crate::forge::{Association, Related, Relation};
 use crate::id::RunId;
 use crate::machine::Machine;
 use crate::name::{MachineName, RepoName};
@@ -29,6 +31,22 @@ pub enum Blocker {
         repo: RepoName,
         /// The run.
         run: RunId,
+    },
+    /// An issue that it consists of or is blocked by is still open.
+    Related(Related),
+    /// Somebody else is at it.
+    Claimed(Claim),
+    /// Nobody could look whether somebody else is at it.
+    ClaimsUnknown {
+        /// Why.
+        reason: String,
+    },
+    /// Its author is none of those whose words may become work.
+    Untrusted {
+        /// Who wrote it.
+        author: String,
+        /// How they stand to the repository.
+        association: Association,
     },
     /// The machine does not work on this repo.
     NotServed {
@@ -58,6 +76,20 @@ impl fmt::Display for Blocker {
             Self::Running(run) => write!(f, "run {run} is at it"),
             Self::DependencyBusy { repo, run } => {
                 write!(f, "run {run} is at `{repo}`, which its repo depends on")
+            }
+            Self::Related(Related { relation, repo, number, title, .. }) => {
+                let how = match relation {
+                    Relation::SubIssue => "its sub-issue",
+                    Relation::BlockedBy => "it is blocked by",
+                };
+                write!(f, "{how} {repo}#{number} ({title}), which is still open")
+            }
+            Self::Claimed(claim) => write!(f, "{claim}"),
+            Self::ClaimsUnknown { reason } => {
+                write!(f, "it could not be found out whether somebody else is at it: {reason}")
+            }
+            Self::Untrusted { author, association } => {
+                write!(f, "its author {author} is not among those trusted ({association})")
             }
             Self::NotServed { machine, repo } => write!(f, "machine `{machine}` does not work on `{repo}`"),
             Self::NoSlot { machine, slots } => {
@@ -104,6 +136,7 @@ pub fn blockers(
             Some(TaskState::Merged { .. }) => {}
         }
     }
+    blockers.extend(task.related.iter().filter(|it| it.open).cloned().map(Blocker::Related));
     let live = |run: &&Run| !matches!(run.state, RunState::Ended(_));
     let at_it = active.iter().filter(live).find(|it| it.task == task.task && it.kind.is_agent_work());
     blockers.extend(at_it.map(|it| Blocker::Running(it.id)));
@@ -143,6 +176,8 @@ mod tests {
             labels: Vec::new(),
             files: Vec::new(),
             after: after.iter().copied().map(named).collect(),
+            origin: None,
+            related: Vec::new(),
             state,
             created_at: Timestamp::UNIX_EPOCH,
         }

@@ -73,6 +73,8 @@ mod tests {
             labels: Vec::new(),
             files: Vec::new(),
             after: Vec::new(),
+            origin: None,
+            related: Vec::new(),
             state: TaskState::Open,
             created_at: Timestamp::UNIX_EPOCH,
         };

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::forge::{Origin, Related};
 use crate::name::{CommitSha, RepoName};
 
 /// Which task: its repo and the number people use. In text, `api#42`.
@@ -69,6 +70,10 @@ pub struct Task {
     pub files: Vec<String>,
     /// Tasks that must be merged before this one starts.
     pub after: Vec<TaskRef>,
+    /// Where it came from, when it is an issue of a forge.
+    pub origin: Option<Origin>,
+    /// Issues of the forge that it consists of or is blocked by, as of the last look.
+    pub related: Vec<Related>,
     /// Where it stands.
     pub state: TaskState,
     /// When it was added.

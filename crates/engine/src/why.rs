@@ -175,6 +175,8 @@ fn happening(event: &Event) -> Happening {
         Fact::TaskAdded { title } => format!("added: {title}"),
         Fact::TaskEdited => "edited".to_owned(),
         Fact::TaskClosed { reason } => format!("closed: {reason}"),
+        Fact::TaskReopened => "opened again".to_owned(),
+        Fact::Overridden { what, reason } => format!("given out although {what}: {reason}"),
         Fact::RunReserved { run, kind, machine } => {
             format!("{} run {run} assigned to {machine}", kind.as_str())
         }
@@ -192,6 +194,10 @@ fn happening(event: &Event) -> Happening {
             format!("{} {verdict} for {head} on {base}", gate.as_str())
         }
         Fact::PullRequestOpened { number } => format!("pull request #{number} opened"),
+        Fact::PullRequestClosed { number } => format!("pull request #{number} closed without merging"),
+        Fact::Commented { run, event, .. } => format!("the {} of run {run} was commented", event.as_str()),
+        Fact::Incident { reason, commit } => format!("incident at {}: {reason}", commit.short()),
+        Fact::MergingResumed { reason } => format!("merging goes on: {reason}"),
         Fact::Merged { commit, pull_request } => format!("merged by {} (#{pull_request})", commit.short()),
         Fact::Unknown => "something that a newer version of coord wrote".to_owned(),
     };
