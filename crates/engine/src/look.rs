@@ -6,7 +6,7 @@ use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
 use coord_core::name::{BranchName, CommitSha, RepoName};
 use coord_core::task::TaskRef;
-use coord_forge::local::Landing;
+use coord_forge::landing::Landing;
 use coord_git::merge::MergeResult;
 use coord_git::store::Store;
 

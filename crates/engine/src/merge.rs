@@ -7,7 +7,7 @@ use coord_core::name::{CommitSha, RepoName};
 use coord_core::repo::MergeMethod;
 use coord_core::run::Run;
 use coord_core::task::{TaskRef, TaskState};
-use coord_forge::local::{Landed, Landing, Words};
+use coord_forge::landing::{Branch, Landed, Landing, Words};
 
 use crate::error::Error;
 use crate::look::Freshness;
@@ -229,7 +229,7 @@ impl Engine {
             let words =
                 Words { subject, body, committer: store.committer().map_err(|it| failed(Box::new(it)))?, at };
             let landing = Landing { store: &store, change: &landing };
-            landing.land(method, &now, &tree, &words).map_err(|it| failed(Box::new(it)))
+            landing.land(method, &now, &tree, &words, Branch::Stays).map_err(|it| failed(Box::new(it)))
         })
         .await?;
         if let Landed::At(commit) = &landed {

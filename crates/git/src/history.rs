@@ -3,6 +3,7 @@
 use coord_core::name::{CommitSha, TreeSha};
 use git2::{Commit, ErrorCode, Oid, Repository, Sort};
 
+use crate::program::ProgramError;
 use crate::store::Store;
 
 /// Why a question about history has no answer.
@@ -19,6 +20,15 @@ pub enum HistoryError {
         /// What libgit2 said.
         #[source]
         source: git2::Error,
+    },
+    /// What a change consists of could not be summed up.
+    #[error("cannot sum up `{subject}`")]
+    Patch {
+        /// The range.
+        subject: String,
+        /// What git said.
+        #[source]
+        source: ProgramError,
     },
 }
 
@@ -107,6 +117,27 @@ impl Store {
             insertions: stats.insertions(),
             deletions: stats.deletions(),
         })
+    }
+}
+
+impl Store {
+    /// What `head` changes since it left `base`, as a number that a pure rebase does not alter; `None` when it
+    /// changes nothing. It is that of `git diff --full-index --binary | git patch-id --verbatim`, so white space
+    /// counts and binary files do as well.
+    pub fn patch_id(&self, base: &CommitSha, head: &CommitSha) -> Result<Option<String>, HistoryError> {
+        let read = |source| HistoryError::Read { subject: format!("{base}...{head}"), source };
+        let failed = |source| HistoryError::Patch { subject: format!("{base}...{head}"), source };
+        let fork = {
+            let repo = self.libgit2().map_err(HistoryError::Open)?;
+            sha(repo.merge_base(oid(base), oid(head)).map_err(read)?)
+        };
+        let range = format!("{fork}..{head}");
+        let diff =
+            self.git.at(&self.path).args(["diff", "--full-index", "--binary", "--no-ext-diff", &range]);
+        let diff = diff.bytes().map_err(failed)?;
+        let output = self.git.at(&self.path).args(["patch-id", "--verbatim"]).output_with(&diff);
+        let said = String::from_utf8_lossy(&output.map_err(failed)?.stdout).into_owned();
+        Ok(said.split_whitespace().next().map(str::to_owned))
     }
 }
 

@@ -195,6 +195,37 @@ impl Store {
         self.push_refspec(Some(commit), remote_ref, Expect::At(from))
     }
 
+    /// As [`Store::push_forward`], and in the same breath moves the branch `branch` from its head `head` to
+    /// `commit` as well: both or neither. A forge that looks for the head of a pull request in the base branch
+    /// finds it there, although what landed are other commits than the change's own.
+    pub fn push_forward_with(
+        &self,
+        commit: &CommitSha,
+        remote_ref: &str,
+        from: &CommitSha,
+        (branch, head): (&str, &CommitSha),
+    ) -> Result<Push, RemoteError> {
+        let forward = self.is_ancestor(from, commit).map_err(|error| self.unreadable(&error))?;
+        if !forward {
+            return Ok(Push::Refused { reason: format!("{commit} does not contain {from}") });
+        }
+        let refspecs = [format!("{commit}:{remote_ref}"), format!("{commit}:{branch}")];
+        let leases = [
+            format!("--force-with-lease={remote_ref}:{from}"),
+            format!("--force-with-lease={branch}:{head}"),
+        ];
+        let output = self.push_call(&leases, &refspecs, &["--atomic"]);
+        if output.as_ref().is_ok_and(|it| it.status.success()) {
+            return Ok(Push::Done);
+        }
+        let now = self.remote_ref(remote_ref)?;
+        if now.as_ref() == Some(commit) {
+            return Ok(Push::Done);
+        }
+        let head_now = self.remote_ref(branch)?;
+        self.judge(output, now.as_ref() == Some(from) && head_now.as_ref() == Some(head), now)
+    }
+
     /// Removes `remote_ref` from origin, provided that it is at `expected`. One that is gone counts as done.
     pub fn delete_remote(&self, remote_ref: &str, expected: &CommitSha) -> Result<Push, RemoteError> {
         self.push_refspec(None, remote_ref, Expect::At(expected))
@@ -212,27 +243,47 @@ impl Store {
             Expect::At(old) => format!("--force-with-lease={remote_ref}:{old}"),
             Expect::Anything => "--force".to_owned(),
         };
-        let output = self
-            .git
-            .remote_at(&self.path)
-            .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"])
-            .args([lease.as_str(), "--", "origin", &format!("{source}:{remote_ref}")])
-            .output();
+        let output = self.push_call(&[lease], &[format!("{source}:{remote_ref}")], &[]);
         if output.as_ref().is_ok_and(|it| it.status.success()) {
             return Ok(Push::Done);
         }
         // Whatever was said, origin knows best: the push may have landed and its answer been lost.
-        let now = self.remote_ref(remote_ref);
-        let at_goal = now.as_ref().is_ok_and(|it| it.as_ref() == commit);
-        match (output, now) {
-            _ if at_goal => Ok(Push::Done),
-            (Ok(output), Ok(now)) => match rejection(&output) {
-                Some(_) if !as_expected(expect, now.as_ref()) => Ok(Push::Moved { now }),
-                Some(reason) => Ok(Push::Refused { reason }),
-                None => Err(self.explain(&output.stderr)),
-            },
-            (Ok(output), Err(_)) => Err(self.explain(&output.stderr)),
-            (Err(error), _) => Err(self.classify(error)),
+        match self.remote_ref(remote_ref) {
+            Ok(now) if now.as_ref() == commit => Ok(Push::Done),
+            Ok(now) => self.judge(output, as_expected(expect, now.as_ref()), now),
+            Err(_) => Err(output.map_or_else(|error| self.classify(error), |it| self.explain(&it.stderr))),
+        }
+    }
+
+    fn push_call(
+        &self,
+        leases: &[String],
+        refspecs: &[String],
+        options: &[&str],
+    ) -> Result<Output, ProgramError> {
+        self.git
+            .remote_at(&self.path)
+            .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"])
+            .args(options)
+            .args(leases)
+            .args(["--", "origin"])
+            .args(refspecs)
+            .output()
+    }
+
+    /// What a push that origin does not have came to, `in_place` being whether everything is where it was
+    /// expected.
+    fn judge(
+        &self,
+        output: Result<Output, ProgramError>,
+        in_place: bool,
+        now: Option<CommitSha>,
+    ) -> Result<Push, RemoteError> {
+        let output = output.map_err(|error| self.classify(error))?;
+        match rejection(&output) {
+            Some(_) if !in_place => Ok(Push::Moved { now }),
+            Some(reason) => Ok(Push::Refused { reason }),
+            None => Err(self.explain(&output.stderr)),
         }
     }
 

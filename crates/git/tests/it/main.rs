@@ -4,6 +4,7 @@
 
 mod bootstrap;
 mod fixture;
+mod history;
 mod merge;
 mod remote;
 mod removal;

@@ -189,3 +189,31 @@ fn what_is_wrong_with_a_remote_is_named() {
     let error = store.fetch().unwrap_err();
     assert!(matches!(error, RemoteError::NotFound { .. }), "{error}");
 }
+
+#[test]
+fn a_base_and_a_branch_move_together_or_not_at_all() {
+    let world = World::new();
+    let store = world.store();
+    let base = head(&world.clone);
+    let change = world.branch("change", "main", &[("a", "a")]);
+    let landed = world.branch("landed", "main", &[("a", "a"), ("b", "b")]);
+    store.fetch().unwrap();
+    let (main, own) = ("refs/heads/main", "refs/heads/change");
+    let at = |reference| store.remote_ref(reference).unwrap();
+
+    // Somebody pushes to the branch first: the base stays where it was.
+    let push = store.push_forward_with(&landed, main, &base, (own, &landed)).unwrap();
+    assert_eq!(push, Push::Moved { now: Some(base.clone()) });
+    assert_eq!((at(main), at(own)), (Some(base.clone()), Some(change.clone())));
+
+    // Origin refuses the base: the branch stays where it was.
+    let hook = world.origin.join("hooks/update");
+    script(&hook, "#!/bin/sh\n[ \"$1\" != refs/heads/main ] || { echo 'not main' >&2; exit 1; }\n");
+    let push = store.push_forward_with(&landed, main, &base, (own, &change)).unwrap();
+    assert!(matches!(&push, Push::Refused { reason } if reason.contains("not main")), "{push:?}");
+    assert_eq!((at(main), at(own)), (Some(base.clone()), Some(change.clone())));
+
+    fs_err::remove_file(&hook).unwrap();
+    assert_eq!(store.push_forward_with(&landed, main, &base, (own, &change)).unwrap(), Push::Done);
+    assert_eq!((at(main), at(own)), (Some(landed.clone()), Some(landed)));
+}

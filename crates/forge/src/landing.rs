@@ -1,4 +1,4 @@
-//! The local forge lands changes with git alone.
+//! Landing a change with git alone: on the local forge, and on any other where the account may push.
 //!
 //! What lands is a commit whose tree is the tested tree and whose first parent is the base it was tested on,
 //! pushed to origin by compare-and-swap. Between the push and the board's record of it a crash is possible, so
@@ -24,6 +24,16 @@ pub struct Landing<'a> {
     pub store: &'a Store,
     /// The change.
     pub change: &'a Change,
+}
+
+/// What becomes of the change's own branch when other commits land than those on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// It stays as it is.
+    Stays,
+    /// It is moved to what landed, together with the base branch: a forge that is not told otherwise takes a pull
+    /// request for merged once its head is part of the base.
+    Follows,
 }
 
 /// How a landing went.
@@ -81,6 +91,7 @@ impl Landing<'_> {
         now: &MergeInput,
         tree: &TreeSha,
         words: &Words,
+        branch: Branch,
     ) -> Result<Landed, LandError> {
         let Words { subject, body, committer, at } = words;
         let message = format!("{subject}\n\n{body}");
@@ -111,7 +122,17 @@ impl Landing<'_> {
         }
         self.note(&commit)?;
         let base = format!("refs/heads/{}", self.change.base_branch);
-        match store.push_forward(&commit, &base, &now.base).map_err(LandError::Remote)? {
+        let own = format!("refs/heads/{}", self.change.branch);
+        let push = match (branch, method) {
+            (Branch::Follows, MergeMethod::Squash | MergeMethod::Rebase) => {
+                store.push_forward_with(&commit, &base, &now.base, (&own, &now.head))
+            }
+            // A merge commit has the head among its parents.
+            (Branch::Stays, _) | (Branch::Follows, MergeMethod::Merge) => {
+                store.push_forward(&commit, &base, &now.base)
+            }
+        };
+        match push.map_err(LandError::Remote)? {
             Push::Done => Ok(Landed::At(commit)),
             Push::Moved { .. } => Ok(Landed::BaseMoved),
             Push::Refused { reason } => Ok(Landed::Refused(reason)),
