@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// How many characters a token has at least: what sixteen random bytes give in hex.
 const SHORTEST: usize = 32;
@@ -18,7 +18,7 @@ const SHORTEST: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be made or read.
-    #[error("cannot use the token file `{path}`")]
+    #[error("cannot use the file `{path}`")]
     File {
         /// Which file.
         path: Utf8PathBuf,
@@ -27,7 +27,7 @@ pub enum TokenError {
         source: io::Error,
     },
     /// The file can be read by others.
-    #[error("others may read the token file `{path}` (mode {mode:o}); run `chmod 600 {path}`")]
+    #[error("others may read the file `{path}` (mode {mode:o}); run `chmod 600 {path}`")]
     Exposed {
         /// Which file.
         path: Utf8PathBuf,
@@ -61,6 +61,17 @@ pub fn load_or_make(path: &Utf8Path) -> Result<SecretString, TokenError> {
 /// # Errors
 /// See [`TokenError`].
 pub fn load(path: &Utf8Path) -> Result<SecretString, TokenError> {
+    let text = secret(path)?;
+    let token = text.expose_secret();
+    let sound = token.len() >= SHORTEST && token.chars().all(|c| c.is_ascii_graphic());
+    if sound { Ok(text) } else { Err(TokenError::Blank { path: path.to_owned() }) }
+}
+
+/// What a file holds that nobody but its owner can read, without the white space around it.
+///
+/// # Errors
+/// [`TokenError::File`] and [`TokenError::Exposed`].
+pub fn secret(path: &Utf8Path) -> Result<SecretString, TokenError> {
     let file = |source| TokenError::File { path: path.to_owned(), source };
     let mut opened = fs::File::open(path).map_err(file)?;
     let mode = opened.metadata().map_err(file)?.permissions().mode() & 0o777;
@@ -69,9 +80,7 @@ pub fn load(path: &Utf8Path) -> Result<SecretString, TokenError> {
     }
     let mut text = String::new();
     opened.read_to_string(&mut text).map_err(file)?;
-    let token = text.trim();
-    let sound = token.len() >= SHORTEST && token.chars().all(|c| c.is_ascii_graphic());
-    if sound { Ok(token.into()) } else { Err(TokenError::Blank { path: path.to_owned() }) }
+    Ok(text.trim().into())
 }
 
 /// Puts a whole file in place at once, so that no reader ever sees half a token. Whoever comes second
@@ -94,8 +103,6 @@ fn make(path: &Utf8Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn place() -> (tempfile::TempDir, Utf8PathBuf) {
