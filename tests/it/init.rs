@@ -175,22 +175,28 @@ fn a_predecessors_file_is_converted_kept_and_nothing_is_dropped_in_silence() {
     let document = world.coord(["init", "--yes", "--json"]).success().json();
     let dropped: Vec<_> =
         document["data"]["config"]["dropped"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(
-        dropped,
-        [
-            "concurrency.stagger_seconds",
-            "repos.api.github",
-            "repos.api.housekeeping",
-            "repos.lib.github",
-            "reviews"
-        ]
-    );
+    assert_eq!(dropped, ["repos.api.housekeeping", "reviews"]);
     let kept = fs_err::read_to_string(world.dir().join("coordinator.yml.before-coord")).unwrap();
     assert_eq!(kept, old);
     let shown = world.coord(["config", "--json"]).success().json()["data"]["config"].clone();
     assert_eq!(shown["repos"][0]["origin"], repo.url(), "the clone says it");
     assert_eq!(shown["repos"][1]["origin"], "https://github.com/team/lib.git");
     assert_eq!(shown["repos"][1]["depends_on"], serde_json::json!(["api"]));
+    assert_eq!(shown["repos"][0]["github"], "team/api");
+    assert_eq!(shown["repos"][0]["forge"], "github");
     assert_eq!(shown["machines"][0]["slots"], 4);
+    assert_eq!(shown["concurrency"]["stagger_seconds"], 30);
     repo.fingerprint().assert_same_as(&before);
+}
+
+#[test]
+fn a_file_of_ours_that_names_github_is_not_taken_for_a_predecessors() {
+    let world = world();
+    drop(world.repo("api"));
+    let ours = "repos: [{name: api, github: team/api, test_comand: ./test.sh}]\n";
+    world.config(ours);
+    world.coord(["init", "--yes"]).exits(2);
+    assert_eq!(written(&world), ours);
+    world.coord(["init", "--yes", "--force"]).success();
+    assert!(written(&world).contains("repo_paths"), "it is written anew, from what is found");
 }

@@ -3,6 +3,7 @@
 //!
 //! The keys are those that the program itself names, so one that is new and has no story here fails.
 
+mod github;
 mod machine;
 mod repo;
 mod worker;
@@ -16,10 +17,11 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 33] = [
+const STORIES: [(&str, fn()); 35] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
-    ("repos[].forge", repo::forge_is_where_tasks_live_and_there_is_one),
+    ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
+    ("repos[].forge", repo::forge_is_where_tasks_live),
     ("repos[].default_branch", repo::default_branch_is_what_work_starts_from_and_ends_in),
     ("repos[].depends_on", repo::depends_on_holds_a_task_back_while_what_its_repo_builds_on_changes),
     ("repos[].build_command", repo::build_command_runs_before_the_tests_and_decides_with_them),
@@ -38,6 +40,7 @@ const STORIES: [(&str, fn()); 33] = [
     ("machines[].repo_paths", machine::repo_paths_lend_what_git_does_not_have),
     ("machines[].slots", machine::slots_are_how_many_work_at_once),
     ("machines[].token_file", machine::token_file_is_what_it_is_asked_with),
+    ("github.api_url", github::api_url_says_which_github_it_is),
     ("concurrency.max_workers", machine::max_workers_counts_where_there_are_no_slots),
     ("models.default", worker::models_are_told_to_claude),
     ("models.labels", worker::models_are_told_to_claude),
@@ -52,19 +55,37 @@ const STORIES: [(&str, fn()); 33] = [
     ("limits.run_minutes", worker::run_minutes_go_with_the_order),
 ];
 
+/// Keys of which the story is told together with what they do.
+const OWED: [&str; 11] = [
+    "repos[].protection.checks",
+    "repos[].protection.strict",
+    "repos[].protection.approvals",
+    "repos[].protection.pull_request_only",
+    "repos[].may_skip",
+    "github.token_file",
+    "github.app.id",
+    "github.app.key_file",
+    "github.app.installation",
+    "issues.trusted",
+    "concurrency.stagger_seconds",
+];
+
 /// A value for every key that is none of the defaults.
 const EVERY_KEY: &str = "
 repos:
 - name: api
   origin: https://git.example.org/one.git
-  forge: local
+  github: team/api
+  forge: github
   default_branch: develop
   depends_on: [web]
   build_command: make two
   test_command: make three
   setup: make four
   rules: Mind the five.
-  gates: [tests, person]
+  gates: [tests, person, checks]
+  protection: {checks: [thirty], strict: true, approvals: 31, pull_request_only: true}
+  may_skip: [thirtytwo]
   merge_method: squash
   worker_permissions: {allow: [Bash(six *)], deny: [Bash(seven *)]}
 - name: web
@@ -77,7 +98,12 @@ machines:
   repo_paths: {api: /twelve}
   slots: 13
   token_file: /fourteen
-concurrency: {max_workers: 15}
+github:
+  api_url: https://thirtythree.example.org/api/v3
+  token_file: /thirtyfour
+  app: {id: 35, key_file: /thirtysix, installation: 37}
+issues: {trusted: [OWNER, CONTRIBUTOR]}
+concurrency: {max_workers: 15, stagger_seconds: 38}
 models: {default: sixteen, labels: {seventeen: eighteen}}
 runtime: script
 runtimes:
@@ -94,7 +120,8 @@ limits: {run_minutes: 26}
 
 #[test]
 fn every_key_has_a_story() {
-    let told: BTreeSet<_> = STORIES.iter().map(|(key, _)| (*key).to_owned()).collect();
+    let told = STORIES.iter().map(|(key, _)| *key).chain(OWED);
+    let told: BTreeSet<_> = told.map(str::to_owned).collect();
     assert_eq!(told, keys(&House::new()));
 }
 
@@ -109,7 +136,8 @@ fn every_key_is_shown_with_what_is_in_force() {
         let pointer = format!("/{}", key.replace("[]", "/0").replace('.', "/"));
         let value = said.pointer(&pointer).unwrap_or_else(|| panic!("{key} is not in EVERY_KEY"));
         assert_eq!(shown.pointer(&pointer), Some(value), "{key}");
-        for word in words(value) {
+        let said = value.is_boolean().then(|| key.rsplit('.').next().unwrap().replace('_', " "));
+        for word in said.map_or_else(|| words(value), |it| vec![it]) {
             assert!(human.contains(&word), "{key}: no {word:?} in\n{human}");
         }
     }
@@ -118,6 +146,8 @@ fn every_key_is_shown_with_what_is_in_force() {
 /// The keys that the program knows: `repos[].name`, `limits.run_minutes`, ….
 fn keys(house: &House) -> BTreeSet<String> {
     fn walk(schema: &Value, node: &Value, way: &str, into: &mut BTreeSet<String>) {
+        // What may be left out and has no default is this or nothing.
+        let node = if node["anyOf"][0]["$ref"].is_string() { &node["anyOf"][0] } else { node };
         let target = node["$ref"].as_str().map(|it| it.trim_start_matches('#'));
         let node = target.map_or(node, |it| schema.pointer(it).unwrap());
         if let Some(properties) = node["properties"].as_object() {

@@ -5,8 +5,11 @@
 //! cure, and nothing of it is in force; what is left out has the default that its doc line in [`mod@file`] names.
 //! Deliberately absent: layers. One file is in force, and `coord config` says which.
 
+pub(crate) mod api_url;
 mod check;
+mod credential;
 pub(crate) mod draft;
+mod entry;
 mod error;
 mod file;
 mod locate;
@@ -14,26 +17,26 @@ pub(crate) mod predecessor;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
-use coord_agent::order::RuntimeConfig;
-use coord_agent::runtime::Runtime;
 use coord_core::forge::Association;
 use coord_core::machine::Machine;
-use coord_core::name::{MachineName, RepoName, RuntimeName};
-use coord_core::repo::{Permissions, Repo, RepoForge};
+use coord_core::name::{GitHubRepo, MachineName, RepoName, RuntimeName};
+use coord_core::repo::Repo;
 use coord_engine::origin;
-use coord_engine::settings::{Models, Settings};
+use coord_engine::settings::{CredentialSource, GitHubSettings, Models, Settings};
 use secrecy::SecretString;
 
+use self::api_url::ApiUrl;
+pub use self::credential::GitHub;
 pub use self::error::ConfigError;
+use self::file::File;
 pub use self::file::Runtimes;
-use self::file::{ClaudeEntry, File, MachineEntry, RepoEntry, ShellEntry};
 use crate::context::Context;
 
 /// A configuration whose every part has been checked.
@@ -41,8 +44,11 @@ use crate::context::Context;
 pub struct Config {
     /// The file it was read from.
     pub path: Utf8PathBuf,
-    /// Every repo under coordination.
+    /// Every repo under coordination. One that has no `origin` here has that of a clone; see
+    /// [`Config::repos_on`].
     pub repos: Vec<Repo>,
+    /// Where the repos are on GitHub that name their repository there.
+    pub on_github: BTreeMap<RepoName, GitHubRepo>,
     /// Every machine of the fleet.
     pub machines: Vec<MachineConfig>,
     /// The machine that this is, where the configuration has it.
@@ -57,6 +63,12 @@ pub struct Config {
     pub models: Models,
     /// How long one run may take.
     pub deadline: Duration,
+    /// How long after one worker was started the next one may be.
+    pub stagger: Duration,
+    /// Whose issues may become work without a person's word.
+    pub trusted: BTreeSet<Association>,
+    /// How GitHub is reached.
+    pub github: GitHub,
 }
 
 /// A machine, and what only this program needs to know of it.
@@ -97,11 +109,13 @@ impl Config {
         let file: File =
             serde_yaml::from_str(text).map_err(|error| ConfigError::from_parser(path, &error))?;
         check::check(&file, text, path)?;
-        Ok(Self::from_file(file, path, cx))
+        let api_url = entry::api_url(&file, path, cx)?;
+        Ok(Self::from_file(file, api_url, path, cx))
     }
 
-    fn from_file(file: File, path: &Utf8Path, cx: &Context) -> Self {
-        let File { repos, machines, concurrency, models, runtime, mut runtimes, limits } = file;
+    fn from_file(file: File, api_url: ApiUrl, path: &Utf8Path, cx: &Context) -> Self {
+        let File { repos, machines, github, issues, concurrency, models, runtime, mut runtimes, limits } =
+            file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
         let program = &mut runtimes.claude.program;
@@ -109,7 +123,7 @@ impl Config {
             *program = place(program).into_string();
         }
         let mut machines: Vec<_> =
-            machines.into_iter().map(|it| machine(it, concurrency.max_workers, &place)).collect();
+            machines.into_iter().map(|it| entry::machine(it, concurrency.max_workers, &place)).collect();
         if machines.is_empty() {
             machines.push(MachineConfig {
                 machine: this_machine(&cx.host_name, concurrency.max_workers),
@@ -117,9 +131,11 @@ impl Config {
                 token_file: None,
             });
         }
+        let on_github = repos.iter().filter_map(|it| Some((it.name.clone(), it.github.clone()?))).collect();
         Self {
             path: path.to_owned(),
-            repos: repos.into_iter().map(repo).collect(),
+            repos: repos.into_iter().map(entry::repo).collect(),
+            on_github,
             here: here(&machines, cx),
             machines,
             runtime,
@@ -127,6 +143,9 @@ impl Config {
             max_workers: concurrency.max_workers,
             models: Models { default: models.default, labels: models.labels },
             deadline: Duration::from_secs(u64::from(limits.run_minutes.get()) * 60),
+            stagger: Duration::from_secs(u64::from(concurrency.stagger_seconds)),
+            trusted: issues.trusted,
+            github: entry::github(github, api_url, &place),
         }
     }
 
@@ -136,38 +155,66 @@ impl Config {
         schemars::schema_for!(File)
     }
 
-    /// What the engine needs to know. Tokens are read now.
+    /// The repos as `machine` sees them: where its clone does not tell the origin, GitHub is it.
+    pub fn repos_on(&self, machine: Option<&MachineConfig>) -> impl Iterator<Item = Repo> {
+        self.repos.iter().cloned().map(move |mut repo| {
+            let cloned = machine.is_some_and(|it| it.clones.contains_key(&repo.name));
+            if repo.origin.is_none() && !cloned {
+                let there = self.on_github.get(&repo.name);
+                repo.origin = there.map(|it| self.github.api_url.repository(it));
+            }
+            repo
+        })
+    }
+
+    /// The machine that this is.
+    #[must_use]
+    pub fn this_machine(&self) -> Option<&MachineConfig> {
+        self.here.as_ref().and_then(|it| self.machine(it))
+    }
+
+    /// How GitHub is reached, where a repo has its tasks there.
+    fn github_settings(&self, cx: &Context) -> Option<GitHubSettings> {
+        self.repos.iter().find_map(|it| it.forge.github())?;
+        let (github, environment, path) = (self.github.clone(), cx.environment.clone(), self.path.clone());
+        let find = move || {
+            let (github, environment, path) = (github.clone(), environment.clone(), path.clone());
+            async move { github.credential(&environment, &path).await }
+        };
+        let api_url = self.github.api_url.to_string();
+        Some(GitHubSettings { api_url, credential: CredentialSource::new(find) })
+    }
+
+    /// What the engine needs to know. Tokens of agent servers are read now.
     #[must_use]
     pub fn settings(&self, cx: &Context) -> Settings {
+        let here = self.this_machine();
         let tokens = self.machines.iter().map(|it| (it.machine.name.clone(), self.token(it, cx)));
         Settings {
             home: cx.home.clone(),
-            repos: self.repos.clone(),
+            repos: self.repos_on(here).collect(),
             machines: self.machines.iter().map(|it| it.machine.clone()).collect(),
             here: self.here.clone(),
-            clones: self
-                .here
-                .as_ref()
-                .and_then(|it| self.machine(it))
-                .map_or_else(BTreeMap::new, |it| it.clones.clone()),
+            clones: here.map_or_else(BTreeMap::new, |it| it.clones.clone()),
             tokens: tokens.collect(),
             runtime: self.runtime.clone(),
             models: self.models.clone(),
             deadline: self.deadline,
-            stagger: Duration::ZERO,
-            trusted: Association::TRUSTED.into(),
-            github: None,
+            stagger: self.stagger,
+            trusted: self.trusted.clone(),
+            github: self.github_settings(cx),
         }
     }
 
     /// What the agent server of `machine` needs to know; `None` when there is no such machine.
     #[must_use]
     pub fn agent(&self, machine: &MachineName) -> Option<AgentConfig> {
-        let MachineConfig { machine, clones, .. } = self.machine(machine)?;
-        let repos = self.repos.iter().filter(|it| machine.serves(&it.name)).map(|repo| {
+        let known = self.machine(machine)?;
+        let MachineConfig { machine, clones, .. } = known;
+        let repos = self.repos_on(Some(known)).filter(|it| machine.serves(&it.name)).map(|repo| {
             let clone = clones.get(&repo.name).cloned();
-            let origin = origin(repo, clone.as_deref());
-            (repo.name.clone(), AgentRepo { origin, clone })
+            let origin = origin(&repo, clone.as_deref());
+            (repo.name, AgentRepo { origin, clone })
         });
         Some(AgentConfig {
             machine: machine.clone(),
@@ -242,82 +289,6 @@ fn here(machines: &[MachineConfig], cx: &Context) -> Option<MachineName> {
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback())
-}
-
-fn repo(entry: RepoEntry) -> Repo {
-    let RepoEntry {
-        name,
-        origin,
-        forge: file::Forge::Local,
-        default_branch,
-        depends_on,
-        build_command,
-        test_command,
-        setup,
-        rules,
-        gates,
-        merge_method,
-        worker_permissions,
-    } = entry;
-    let permissions = Permissions { allow: worker_permissions.allow, deny: worker_permissions.deny };
-    Repo {
-        name,
-        origin,
-        forge: RepoForge::Local,
-        default_branch,
-        depends_on,
-        build_command,
-        test_command,
-        setup,
-        rules,
-        gates,
-        merge_method,
-        permissions,
-    }
-}
-
-fn machine(
-    entry: MachineEntry,
-    slots_by_default: u32,
-    place: &impl Fn(&str) -> Utf8PathBuf,
-) -> MachineConfig {
-    let MachineEntry { name, host, port, capabilities, repos, repo_paths, slots, token_file } = entry;
-    MachineConfig {
-        machine: Machine {
-            name,
-            host,
-            port: port.get(),
-            capabilities,
-            repos,
-            slots: slots.unwrap_or(slots_by_default),
-        },
-        clones: repo_paths.into_iter().map(|(repo, path)| (repo, place(&path))).collect(),
-        token_file: token_file.map(|it| place(&it)),
-    }
-}
-
-impl Runtimes {
-    /// What an agent server takes, by the names of the runtimes.
-    fn configs(&self) -> BTreeMap<RuntimeName, RuntimeConfig> {
-        let Self { claude, script, command } = self.clone();
-        let shells = [(Runtime::Script, script), (Runtime::Command, command)];
-        let shells = shells.map(|(runtime, it)| (runtime, RuntimeConfig::from(it)));
-        let all = [(Runtime::Claude, claude.into())].into_iter().chain(shells);
-        all.map(|(runtime, config)| (file::runtime(runtime), config)).collect()
-    }
-}
-
-impl From<ClaudeEntry> for RuntimeConfig {
-    fn from(entry: ClaudeEntry) -> Self {
-        let ClaudeEntry { program, pass_env, permission_mode, allowed_tools, setting_sources } = entry;
-        Self { program: Some(program), pass_env, permission_mode, allowed_tools, setting_sources }
-    }
-}
-
-impl From<ShellEntry> for RuntimeConfig {
-    fn from(ShellEntry { pass_env }: ShellEntry) -> Self {
-        Self { pass_env, ..Self::default() }
-    }
 }
 
 /// `~` at the start of a path is the user's home.

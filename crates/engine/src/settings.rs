@@ -1,6 +1,8 @@
 //! What the engine needs to know of the fleet, as the configuration describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -8,6 +10,7 @@ use coord_core::forge::Association;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
 /// What the engine needs to know of the fleet.
@@ -44,8 +47,36 @@ pub struct Settings {
 pub struct GitHubSettings {
     /// Its API: `https://api.github.com`, or what GitHub Enterprise has instead.
     pub api_url: String,
-    /// Who speaks to it, or why nobody can.
-    pub credential: Result<Credential, String>,
+    /// Who speaks to it.
+    pub credential: CredentialSource,
+}
+
+/// Finds who speaks to GitHub, once somebody has to: that may read files, and start another program.
+#[derive(Clone)]
+pub struct CredentialSource(Arc<dyn Fn() -> BoxFuture<'static, Result<Credential, String>> + Send + Sync>);
+
+impl CredentialSource {
+    /// A way to find it, which is gone each time somebody asks.
+    pub fn new<F>(find: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Credential, String>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(find())))
+    }
+
+    /// The credential, or why there is none: a sentence that names every place that was looked at.
+    ///
+    /// # Errors
+    /// That sentence.
+    pub async fn find(&self) -> Result<Credential, String> {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialSource(..)")
+    }
 }
 
 /// Who speaks to GitHub.
@@ -58,7 +89,7 @@ pub enum Credential {
         /// Its id.
         id: u64,
         /// Its private key, PEM.
-        key: SecretString,
+        key_pem: SecretString,
         /// The id of its installation.
         installation: u64,
     },

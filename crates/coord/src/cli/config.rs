@@ -1,18 +1,22 @@
 //! `coord config`.
 
+mod text;
+
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use coord_core::forge::Rules;
 use coord_core::gate::GateKind;
+use coord_core::name::GitHubRepo;
 use coord_core::repo::{Permissions, Repo};
 use coord_engine::origin;
 use coord_git::program::redact;
 use serde::Serialize;
 
-use crate::config::{Config, MachineConfig, Runtimes};
+use crate::config::{Config, GitHub, MachineConfig, Runtimes};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
-use crate::ui::{Next, Tone, Ui};
+use crate::ui::{Next, Ui};
 
 /// Show the configuration that is in force
 #[derive(Debug, clap::Args)]
@@ -34,6 +38,8 @@ struct View {
     repos: Vec<RepoView>,
     machines: Vec<MachineView>,
     here: Option<String>,
+    github: GitHubView,
+    issues: IssuesView,
     concurrency: ConcurrencyView,
     models: ModelsView,
     runtime: String,
@@ -47,6 +53,7 @@ struct RepoView {
     origin: Option<String>,
     /// Why there is no origin.
     problem: Option<String>,
+    github: Option<String>,
     forge: &'static str,
     default_branch: String,
     depends_on: Vec<String>,
@@ -55,8 +62,37 @@ struct RepoView {
     setup: Option<String>,
     rules: Option<String>,
     gates: Vec<&'static str>,
+    protection: Option<ProtectionView>,
+    may_skip: Vec<String>,
     merge_method: &'static str,
     worker_permissions: Permissions,
+}
+
+#[derive(Serialize)]
+struct ProtectionView {
+    checks: Vec<String>,
+    strict: bool,
+    approvals: u32,
+    pull_request_only: bool,
+}
+
+#[derive(Serialize)]
+struct GitHubView {
+    api_url: String,
+    token_file: Option<String>,
+    app: Option<AppView>,
+}
+
+#[derive(Serialize)]
+struct AppView {
+    id: u64,
+    key_file: String,
+    installation: u64,
+}
+
+#[derive(Serialize)]
+struct IssuesView {
+    trusted: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +110,7 @@ struct MachineView {
 #[derive(Serialize)]
 struct ConcurrencyView {
     max_workers: u32,
+    stagger_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -103,24 +140,42 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let gathered = tokio::task::spawn_blocking(move || cx.config().map(|it| view(&it, &cx))).await;
     let view = gathered
         .map_err(|error| CliError::new(ErrorKind::Bug, "cannot read the configuration").because(error))??;
-    let human = human(&view, ui);
+    let human = text::human(&view, ui);
     let next = [Next::new("coord doctor", "checks that all of it works")];
     ui.finish(&Document { config: view }, &human, &next)
 }
 
 fn view(config: &Config, cx: &Context) -> View {
-    let Config { path, repos, machines, here, runtime, runtimes, max_workers, models, deadline } = config;
-    let clones = here.as_ref().and_then(|it| config.machine(it)).map(|it| &it.clones);
-    let repos = repos.iter().map(|repo| {
-        let clone = clones.and_then(|it| it.get(&repo.name));
-        repo_view(repo, origin(repo, clone.map(|it| it.as_path())))
+    let Config {
+        path,
+        repos: _,
+        on_github,
+        machines,
+        here,
+        runtime,
+        runtimes,
+        max_workers,
+        models,
+        deadline,
+        stagger,
+        trusted,
+        github,
+    } = config;
+    let this = config.this_machine();
+    let repos = config.repos_on(this).map(|repo| {
+        let clone = this.and_then(|it| it.clones.get(&repo.name));
+        let origin = origin(&repo, clone.map(|it| it.as_path()));
+        let there = on_github.get(&repo.name);
+        repo_view(&repo, there, origin)
     });
     View {
         path: path.to_string(),
         repos: repos.collect(),
         machines: machines.iter().map(|it| machine_view(it, config.token_file(it, cx))).collect(),
         here: here.as_ref().map(ToString::to_string),
-        concurrency: ConcurrencyView { max_workers: *max_workers },
+        github: github_view(github),
+        issues: IssuesView { trusted: trusted.iter().map(|it| it.as_str()).collect() },
+        concurrency: ConcurrencyView { max_workers: *max_workers, stagger_seconds: stagger.as_secs() },
         models: ModelsView { default: models.default.clone(), labels: models.labels.clone() },
         runtime: runtime.to_string(),
         runtimes: runtimes.clone(),
@@ -128,7 +183,7 @@ fn view(config: &Config, cx: &Context) -> View {
     }
 }
 
-fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
+fn repo_view(repo: &Repo, there: Option<&GitHubRepo>, origin: Result<String, String>) -> RepoView {
     let Repo {
         name,
         origin: _,
@@ -143,6 +198,7 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         merge_method,
         permissions,
     } = repo;
+    let on_github = forge.github();
     let (origin, problem) = match origin {
         Ok(origin) => (Some(redact(&origin)), None),
         Err(problem) => (None, Some(problem)),
@@ -151,7 +207,8 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         name: name.to_string(),
         origin,
         problem,
-        forge: if forge.github().is_some() { "github" } else { "local" },
+        github: there.map(ToString::to_string),
+        forge: if on_github.is_some() { "github" } else { "local" },
         default_branch: default_branch.to_string(),
         depends_on: depends_on.iter().map(ToString::to_string).collect(),
         build_command: build_command.clone(),
@@ -159,9 +216,31 @@ fn repo_view(repo: &Repo, origin: Result<String, String>) -> RepoView {
         setup: setup.clone(),
         rules: rules.clone(),
         gates: gates.iter().copied().map(GateKind::as_str).collect(),
+        protection: on_github.and_then(|it| it.protection.as_ref()).map(protection_view),
+        may_skip: on_github.map(|it| it.may_skip.iter().cloned().collect()).unwrap_or_default(),
         merge_method: merge_method.as_str(),
         worker_permissions: permissions.clone(),
     }
+}
+
+fn protection_view(rules: &Rules) -> ProtectionView {
+    let Rules { checks, strict, approvals, pull_request_only } = rules;
+    ProtectionView {
+        checks: checks.iter().cloned().collect(),
+        strict: *strict,
+        approvals: *approvals,
+        pull_request_only: *pull_request_only,
+    }
+}
+
+fn github_view(github: &GitHub) -> GitHubView {
+    let GitHub { api_url, token_file, app } = github;
+    let app = app.as_ref().map(|it| AppView {
+        id: it.id,
+        key_file: it.key_file.to_string(),
+        installation: it.installation,
+    });
+    GitHubView { api_url: api_url.to_string(), token_file: token_file.as_ref().map(ToString::to_string), app }
 }
 
 fn machine_view(config: &MachineConfig, token_file: Option<Utf8PathBuf>) -> MachineView {
@@ -176,78 +255,4 @@ fn machine_view(config: &MachineConfig, token_file: Option<Utf8PathBuf>) -> Mach
         slots: machine.slots,
         token_file: token_file.map(Utf8PathBuf::into_string),
     }
-}
-
-fn human(view: &View, ui: &Ui) -> String {
-    let mut lines = vec![format!("# {}\n\nRepos:", view.path)];
-    for repo in &view.repos {
-        lines.push(format!("  {}  [branch: {}]", ui.paint(Tone::Strong, &repo.name), repo.default_branch));
-        lines.extend(repo_lines(repo, ui));
-    }
-    lines.push("\nMachines:".to_owned());
-    for machine in &view.machines {
-        let here = if view.here.as_ref() == Some(&machine.name) { " (this machine)" } else { "" };
-        let name = ui.paint(Tone::Strong, &machine.name);
-        lines.push(format!("  {name} @ {}:{}{here}", machine.host, machine.port));
-        lines.push(fact("workers", &machine.slots.to_string()));
-        lines.push(fact("can", &or(&machine.capabilities, "(none)")));
-        lines.push(fact("repos", &or(&machine.repos, "every repo")));
-        lines.extend(machine.repo_paths.iter().map(|(repo, path)| fact("clone", &format!("{repo}: {path}"))));
-        lines.push(fact("token", machine.token_file.as_deref().unwrap_or("(no `token_file`)")));
-    }
-    lines.push("\nRuntimes:".to_owned());
-    let Runtimes { claude, script, command } = &view.runtimes;
-    for (name, pass_env) in
-        [("claude", &claude.pass_env), ("script", &script.pass_env), ("command", &command.pass_env)]
-    {
-        let default = if view.runtime == name { " (default)" } else { "" };
-        lines.push(format!("  {}{default}", ui.paint(Tone::Strong, name)));
-        if name == "claude" {
-            lines.push(fact("program", &claude.program));
-            lines.push(fact("mode", &claude.permission_mode));
-            lines.push(fact("allowed", &or(&claude.allowed_tools, "(none)")));
-            lines.push(fact("settings", &claude.setting_sources));
-        }
-        lines.push(fact("sees", &or(pass_env, "(none)")));
-    }
-    lines.push(format!("\nModel: {}", view.models.default));
-    lines.extend(view.models.labels.iter().map(|(label, model)| fact(label, model)));
-    lines.push(format!(
-        "Limits: {} workers on a machine without `slots`; {} minutes for a run",
-        view.concurrency.max_workers, view.limits.run_minutes
-    ));
-    lines.join("\n")
-}
-
-fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
-    let origin = match (&repo.origin, &repo.problem) {
-        (Some(origin), _) => origin.clone(),
-        (None, problem) => ui.paint(Tone::Bad, problem.as_deref().unwrap_or("not known")),
-    };
-    let command = |it: &Option<String>| it.clone().unwrap_or_else(|| "(none)".to_owned());
-    let gates = match repo.gates.as_slice() {
-        [] => "nothing is asked".to_owned(),
-        gates => format!("{} must pass", gates.join(" and ")),
-    };
-    let mut lines = vec![
-        fact("origin", &origin),
-        fact("forge", repo.forge),
-        fact("depends on", &or(&repo.depends_on, "(none)")),
-        fact("setup", &command(&repo.setup)),
-        fact("build", &command(&repo.build_command)),
-        fact("test", &command(&repo.test_command)),
-        fact("to merge", &format!("{gates}; merged by {}", repo.merge_method)),
-        fact("allowed", &or(&repo.worker_permissions.allow, "(none)")),
-        fact("denied", &or(&repo.worker_permissions.deny, "(none)")),
-    ];
-    lines.extend(repo.rules.iter().flat_map(|it| it.lines()).map(|it| fact("rule", it)));
-    lines
-}
-
-fn fact(label: &str, value: &str) -> String {
-    format!("    {label:<11} {value}")
-}
-
-fn or(words: &[String], nothing: &str) -> String {
-    if words.is_empty() { nothing.to_owned() } else { words.join(", ") }
 }

@@ -313,6 +313,8 @@ impl Session<'_> {
         Ok(RepoDraft {
             name: name.clone(),
             origin,
+            github: None,
+            local: false,
             default_branch: default_branch.to_string(),
             depends_on,
             build,

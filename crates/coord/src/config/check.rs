@@ -1,4 +1,5 @@
-//! Whether the values of a configuration fit together: every name that is used is one that is defined, once.
+//! Whether the values of a configuration fit together: every name that is used is one that is defined, once, and
+//! every key can do something where it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +11,15 @@ use super::error::{ConfigError, nearest};
 use super::file::File;
 use super::locate::{Step, line_of};
 
+mod github;
+
 /// The first thing that does not fit.
 pub(super) fn check(file: &File, text: &str, path: &Utf8Path) -> Result<(), ConfigError> {
     let checker = Checker { file, text, path };
     checker.repos()?;
     checker.dependencies()?;
+    checker.forges()?;
+    checker.github()?;
     checker.machines()?;
     checker.runtimes()
 }

@@ -10,6 +10,7 @@ pub(crate) struct Draft {
     pub(crate) repos: Vec<RepoDraft>,
     pub(crate) machines: Vec<MachineDraft>,
     pub(crate) max_workers: Option<u64>,
+    pub(crate) stagger_seconds: Option<u64>,
     pub(crate) model: Option<String>,
     pub(crate) labels: BTreeMap<String, String>,
 }
@@ -19,6 +20,10 @@ pub(crate) struct Draft {
 pub(crate) struct RepoDraft {
     pub(crate) name: String,
     pub(crate) origin: Option<String>,
+    /// Which repository on GitHub it is.
+    pub(crate) github: Option<String>,
+    /// Whether its tasks stay on the board although it is on GitHub.
+    pub(crate) local: bool,
     pub(crate) default_branch: String,
     pub(crate) depends_on: Vec<String>,
     pub(crate) build: Option<String>,
@@ -51,6 +56,10 @@ impl Display for Draft {
         writeln!(f, "\nconcurrency:")?;
         writeln!(f, "  # How many workers may run on each machine at once.")?;
         writeln!(f, "  max_workers: {}", self.max_workers.unwrap_or(2))?;
+        if let Some(seconds) = self.stagger_seconds {
+            writeln!(f, "  # A worker is started at the soonest this many seconds after the one before it.")?;
+            writeln!(f, "  stagger_seconds: {seconds}")?;
+        }
         writeln!(f, "\nmodels:")?;
         writeln!(f, "  # The model, unless a label or `coord assign --model` says otherwise.")?;
         writeln!(f, "  default: {}", scalar(self.model.as_deref().unwrap_or("sonnet")))?;
@@ -73,6 +82,13 @@ impl Display for RepoDraft {
                 scalar(origin)
             )?;
         }
+        if let Some(github) = &self.github {
+            writeln!(f, "    # Where its issues and pull requests are.\n    github: {}", scalar(github))?;
+        }
+        if self.local {
+            writeln!(f, "    # Tasks and pull requests are on the board; without this line, on GitHub.")?;
+            writeln!(f, "    forge: local")?;
+        }
         writeln!(f, "    # The branch that changes are merged into.")?;
         writeln!(f, "    default_branch: {}", scalar(&self.default_branch))?;
         if !self.depends_on.is_empty() {
@@ -92,7 +108,7 @@ impl Display for RepoDraft {
         if self.tested {
             writeln!(
                 f,
-                "    # What must hold before a change is merged: tests, person.\n    gates: [tests]"
+                "    # What must hold before a change is merged: tests, person; on GitHub also checks, approval.\n    gates: [tests]"
             )?;
         } else {
             writeln!(

@@ -4,16 +4,20 @@
 //! what holds without it. A key is here only if something behaves differently because of it; a key that is
 //! not here is refused.
 
+mod github;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 
 use coord_agent::runtime::Runtime;
 use coord_core::gate::GateKind;
 use coord_core::machine::AGENT_PORT;
-use coord_core::name::{BranchName, MachineName, RepoName, RuntimeName};
+use coord_core::name::{BranchName, GitHubRepo, MachineName, RepoName, RuntimeName};
 use coord_core::repo::MergeMethod;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+pub(super) use self::github::{GitHubEntry, IssuesEntry, ProtectionEntry};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
 pub(super) const DENIED: [&str; 7] = [
@@ -37,6 +41,12 @@ pub(super) struct File {
     /// The machines that agent servers run on. Default: this machine alone.
     #[serde(default)]
     pub machines: Vec<MachineEntry>,
+    /// How GitHub is reached.
+    #[serde(default)]
+    pub github: GitHubEntry,
+    /// Which issues may become work.
+    #[serde(default)]
+    pub issues: IssuesEntry,
     /// How much happens at once.
     #[serde(default)]
     pub concurrency: Concurrency,
@@ -62,12 +72,18 @@ pub(super) struct RepoEntry {
     /// What it is called on the command line.
     #[schemars(with = "String")]
     pub name: RepoName,
-    /// Where commits are fetched from and pushed to. Default: the origin of the clone in `repo_paths`.
+    /// Where commits are fetched from and pushed to. Default: the origin of the clone in `repo_paths`, or else
+    /// the repository on GitHub that `github` names.
     #[serde(default)]
     pub origin: Option<String>,
-    /// Where its tasks and pull requests live. Default: `local`, on the board.
+    /// Which repository on GitHub it is: `owner/name`. Default: none.
     #[serde(default)]
-    pub forge: Forge,
+    #[schemars(with = "Option<String>")]
+    pub github: Option<GitHubRepo>,
+    /// Where its tasks and pull requests live: `local`, on the board, or `github`. Default: `github` where the key
+    /// `github` is given, else `local`.
+    #[serde(default)]
+    pub forge: Option<Forge>,
     /// The branch that changes are merged into. Default: `main`.
     #[serde(default = "main_branch")]
     #[schemars(with = "String")]
@@ -88,10 +104,18 @@ pub(super) struct RepoEntry {
     /// Rules of the house, told to every worker. Default: none.
     #[serde(default)]
     pub rules: Option<String>,
-    /// What must hold before a change is merged: `tests`, `person`. Default: `tests`; `[]` asks for nothing.
+    /// What must hold before a change is merged: `tests`, `person`, and on GitHub `checks` and `approval`. Default:
+    /// `tests`; `[]` asks for nothing.
     #[serde(default = "gates")]
     #[schemars(schema_with = "gates_schema")]
     pub gates: BTreeSet<GateKind>,
+    /// On GitHub: what the rules of the default branch ask for, where the token may not read them. Default: that is
+    /// not known then, and nothing is merged.
+    #[serde(default)]
+    pub protection: Option<ProtectionEntry>,
+    /// On GitHub: required checks that may be skipped. Default: none.
+    #[serde(default)]
+    pub may_skip: BTreeSet<String>,
     /// How changes are merged: `rebase`, `squash` or `merge`. Default: `rebase`.
     #[serde(default)]
     #[schemars(schema_with = "merge_method_schema")]
@@ -102,12 +126,21 @@ pub(super) struct RepoEntry {
 }
 
 /// Where tasks and pull requests live.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Forge {
     /// On the board; merges are made with git.
-    #[default]
     Local,
+    /// On GitHub.
+    GitHub,
+}
+
+impl RepoEntry {
+    /// Where its tasks and pull requests live, said or not.
+    pub(super) fn forge(&self) -> Forge {
+        let otherwise = if self.github.is_some() { Forge::GitHub } else { Forge::Local };
+        self.forge.unwrap_or(otherwise)
+    }
 }
 
 /// What workers may and may not run, in the runtime's own pattern language.
@@ -158,6 +191,8 @@ pub(super) struct MachineEntry {
 pub(super) struct Concurrency {
     /// How many workers may run on each machine that has no `slots` of its own. Default: 2.
     pub max_workers: u32,
+    /// A worker is started at the soonest this many seconds after the one before it. Default: 0.
+    pub stagger_seconds: u32,
 }
 
 /// Which model does what.
@@ -223,7 +258,7 @@ impl Default for PermissionsEntry {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { max_workers: 2 }
+        Self { max_workers: 2, stagger_seconds: 0 }
     }
 }
 
@@ -276,7 +311,7 @@ fn agent_port() -> NonZeroU16 {
 }
 
 fn gates_schema(_: &mut SchemaGenerator) -> Schema {
-    let kinds = [GateKind::Tests, GateKind::Person].map(GateKind::as_str);
+    let kinds = GateKind::ALL.map(GateKind::as_str);
     json_schema!({ "type": "array", "items": { "enum": kinds }, "uniqueItems": true })
 }
 

@@ -8,27 +8,28 @@ use serde_yaml::{Mapping, Value};
 
 use super::draft::{Draft, MachineDraft, RepoDraft};
 
+/// A key of the predecessor's that has another meaning here.
+const ALLOW: &str = "allow";
+
 /// Keys of the predecessor's file that are no keys here, and why a conversion drops each.
-const DROPPED: [(&str, &str); 13] = [
+const DROPPED: [(&str, &str); 11] = [
     ("housekeeping", "nothing runs commands in your clones"),
     ("coordinator_only_files", "`rules` tells workers what to leave alone"),
     ("hooks", "there are no rounds or sessions to hook into"),
     ("reviews", "no reviews are dispatched; `gates: [person]` asks for a person's word"),
     ("smoke_tests", "`test_command` is what tests a change"),
-    ("stagger_seconds", "a run starts when it is asked for"),
     ("backoff_base", "nothing is retried by itself"),
     ("max_retries", "nothing is retried by itself"),
     ("auto_reassign", "nothing is reassigned by itself"),
     ("stale_threshold", "a machine either answers or does not"),
     ("escalation", "a model is chosen by label or by `--model`"),
-    ("github", "tasks and pull requests are on the board, and commits come from the git URL `origin`"),
-    ("allow", "it never had an effect"),
+    (ALLOW, "it never had an effect"),
 ];
 
 /// Whether a key is one of the predecessor's that is not known here.
 #[must_use]
-pub(super) fn is_key(key: &str) -> bool {
-    DROPPED.iter().any(|(known, _)| *known == key)
+pub(crate) fn is_key(key: &str) -> bool {
+    key != ALLOW && DROPPED.iter().any(|(known, _)| *known == key)
 }
 
 /// What a predecessor's file becomes.
@@ -40,7 +41,8 @@ pub(crate) struct Converted {
     pub(crate) dropped: Vec<(String, String)>,
 }
 
-/// Converts a predecessor's file; `None` when `text` is none: it has no repo that names its `github`.
+/// Converts a predecessor's file; `None` when `text` is none: it has no repo that names its `github`, or no key that
+/// only the predecessor knows, and then it can be used as it is.
 #[must_use]
 pub(crate) fn convert(text: &str) -> Option<Converted> {
     let Ok(Value::Mapping(top)) = serde_yaml::from_str(text) else { return None };
@@ -50,19 +52,21 @@ pub(crate) fn convert(text: &str) -> Option<Converted> {
     }
     let mut conversion = Conversion::default();
     let machines: Vec<_> = maps(top.get("machines")).into_iter().map(|it| conversion.machine(it)).collect();
-    let cloned = |name: &str| machines.iter().any(|it| it.clones.contains_key(name));
-    let repos = repos.into_iter().map(|it| conversion.repo(it, &cloned)).collect();
-    let concurrency = conversion.block(&top, "concurrency", &["max_workers"]);
+    let repos = repos.into_iter().map(|it| conversion.repo(it)).collect();
+    let concurrency = conversion.block(&top, "concurrency", &["max_workers", "stagger_seconds"]);
     let models = conversion.block(&top, "models", &["default", "labels"]);
     let draft = Draft {
         repos,
         max_workers: concurrency.get("max_workers").and_then(Value::as_u64),
+        stagger_seconds: concurrency.get("stagger_seconds").and_then(Value::as_u64).filter(|it| *it > 0),
         model: word(models, "default"),
         labels: pairs(models.get("labels")),
         machines,
     };
     conversion.rest("", &top, &["repos", "machines", "concurrency", "models"]);
-    Some(Converted { draft, dropped: conversion.dropped })
+    let dropped = conversion.dropped;
+    let own = |(way, _): &(String, String)| is_key(way.rsplit('.').next().unwrap_or(way));
+    dropped.iter().any(own).then_some(Converted { draft, dropped })
 }
 
 #[derive(Default)]
@@ -71,19 +75,27 @@ struct Conversion {
 }
 
 impl Conversion {
-    fn repo(&mut self, map: &Mapping, cloned: &impl Fn(&str) -> bool) -> RepoDraft {
+    fn repo(&mut self, map: &Mapping) -> RepoDraft {
         let name = word(map, "name").unwrap_or_default();
-        let known =
-            ["name", "default_branch", "depends_on", "build_command", "test_command", "worker_permissions"];
+        let known = [
+            "name",
+            "github",
+            "default_branch",
+            "depends_on",
+            "build_command",
+            "test_command",
+            "worker_permissions",
+        ];
         self.rest(&format!("repos.{name}."), map, &known);
-        let github = word(map, "github");
         let deny = map.get("worker_permissions").and_then(Value::as_mapping).map(|permissions| {
             self.rest(&format!("repos.{name}.worker_permissions."), permissions, &["deny"]);
             words(permissions.get("deny"))
         });
         let test = word(map, "test_command");
         RepoDraft {
-            origin: github.filter(|_| !cloned(&name)).map(|it| format!("https://github.com/{it}.git")),
+            origin: None,
+            github: word(map, "github"),
+            local: false,
             name,
             default_branch: word(map, "default_branch").unwrap_or_else(|| "main".to_owned()),
             depends_on: words(map.get("depends_on")),

@@ -1,5 +1,5 @@
-use std::collections::BTreeSet;
-
+use coord_agent::runtime::Runtime;
+use coord_core::repo::RepoForge;
 use serde_yaml::Value;
 
 use super::*;
@@ -58,7 +58,7 @@ fn keys_of(value: &Value) -> BTreeMap<String, Value> {
 fn the_example_names_every_key_with_its_default() {
     parse(EXAMPLE).unwrap();
     let example = keys_of(&serde_yaml::from_str(EXAMPLE).unwrap());
-    let least = "repos: [{name: api}]\nmachines: [{name: laptop}]\n";
+    let least = "repos: [{name: api, protection: {}}]\nmachines: [{name: laptop}]\n";
     let filled: File = serde_yaml::from_str(least).unwrap();
     let defaults = keys_of(&serde_yaml::to_value(&filled).unwrap());
     for (key, default) in &defaults {
@@ -76,7 +76,8 @@ fn the_example_names_every_key_with_its_default() {
             "{key}: the default is {default:?}, the example says {shown:?}"
         );
     }
-    let made_up = [".machines.repo_paths.*", ".models.labels.*"];
+    let app = [".github.app.id", ".github.app.key_file", ".github.app.installation"];
+    let made_up = [[".machines.repo_paths.*", ".models.labels.*"].as_slice(), &app].concat();
     let extra: Vec<_> =
         example.keys().filter(|it| !defaults.contains_key(*it) && !made_up.contains(&it.as_str())).collect();
     assert!(extra.is_empty(), "{extra:?}");
@@ -112,8 +113,8 @@ fn a_wrong_key_is_named_with_its_line_and_the_key_that_was_meant() {
         error.message,
         "/w/coordinator.yml: machines[0]: unknown key `slotz` at line 6; did you mean `slots`?"
     );
-    let error = refusal("repos:\n- name: api\n  github: team/api\n");
-    assert!(error.message.contains("unknown key `github` at line 3"), "{error:?}");
+    let error = refusal("repos:\n- name: api\n  housekeeping: [make]\n");
+    assert!(error.message.contains("unknown key `housekeeping` at line 3"), "{error:?}");
     assert!(error.hints[0].contains("coord init --yes --force"), "{error:?}");
 }
 
@@ -133,8 +134,8 @@ fn whatever_else_is_wrong_is_named_with_its_line() {
         ),
         ("repos:\n- name: api\n  depends_on: [api]\n", "repo `api` depends on itself (line 3)"),
         (
-            "repos:\n- name: api\n  forge: github\n",
-            "repos[0].forge: unknown variant `github`, expected `local` (line 3)",
+            "repos:\n- name: api\n  forge: gitlab\n",
+            "repos[0].forge: unknown variant `gitlab`, expected `local` or `github` (line 3)",
         ),
         ("repos:\n- name: api\n  gates: [test]\n", "unknown variant `test`"),
         (
@@ -235,4 +236,100 @@ fn a_host_name_of_any_kind_gives_a_machine_name() {
     {
         assert_eq!(machine_name(host).as_str(), name);
     }
+}
+
+#[test]
+fn what_is_wrong_about_github_is_named_with_its_line() {
+    let cases = [
+        (
+            "repos:\n- name: api\n  forge: github\n",
+            "repo `api` is on GitHub, but does not say where (line 3)",
+        ),
+        ("repos:\n- name: api\n  github: api\n", "`api` is not a GitHub repository: write `owner/name`"),
+        (
+            "repos:\n- {name: api, github: team/api}\n- name: web\n  github: Team/API\n",
+            "repos `api` and `web` are the same on GitHub (line 4)",
+        ),
+        (
+            "repos:\n- name: api\n  gates: [tests, approval]\n",
+            "the gate `approval` is for repos on GitHub, and `api` is on the board (line 3)",
+        ),
+        (
+            "repos:\n- name: api\n  github: team/api\n  forge: local\n  protection: {strict: true}\n",
+            "`protection` is for repos on GitHub, and `api` is on the board (line 5)",
+        ),
+        ("repos:\n- name: api\n  may_skip: [lint]\n", "`may_skip` is for repos on GitHub"),
+        (
+            "repos:\n- name: api\ngithub:\n  api_url: http://ghe.example.org\n",
+            "`api_url` begins with http://, where a token could be read on its way (line 4)",
+        ),
+        ("repos:\n- name: api\ngithub:\n  token_file: ''\n", "`token_file` is empty (line 4)"),
+        ("repos:\n- name: api\ngithub:\n  app: {id: 1, installation: 2}\n", "missing field `key_file`"),
+        (
+            "repos:\n- name: api\nissues:\n  trusted: [OWNR]\n",
+            "unknown variant `OWNR`, expected one of `OWNER`",
+        ),
+    ];
+    let wrong: Vec<_> = cases
+        .map(|(text, wanted)| (refusal(text).message, wanted))
+        .into_iter()
+        .filter(|(said, wanted)| !said.contains(wanted))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_repo_that_names_github_has_its_tasks_there_unless_it_says_local() {
+    let config = parse(
+        "repos:\n- {name: api, github: team/api}\n- {name: lib, github: team/lib, forge: local}\n- name: web\n",
+    )
+    .unwrap();
+    let on_github: Vec<_> = config.repos.iter().map(|it| it.forge.github().is_some()).collect();
+    assert_eq!(on_github, [true, false, false]);
+    let local = parse("repos: [{name: lib, github: team/lib, forge: local}]\n").unwrap();
+    assert!(local.settings(&context()).github.is_none(), "nobody has to speak to GitHub");
+    assert!(config.settings(&context()).github.is_some());
+}
+
+#[test]
+fn what_a_person_says_of_the_rules_of_a_branch_is_kept() {
+    let text = "repos:\n- name: api\n  github: team/api\n  may_skip: [lint]\n  protection: {checks: [ci], approvals: 2}\n";
+    let config = parse(text).unwrap();
+    let RepoForge::GitHub(it) = &config.repos[0].forge else { panic!("it is on GitHub") };
+    let rules = it.protection.clone().unwrap();
+    assert_eq!((rules.approvals, rules.strict, rules.pull_request_only), (2, false, false));
+    assert!(rules.checks.contains("ci") && it.may_skip.contains("lint"));
+    let silent = parse("repos: [{name: api, github: team/api}]\n").unwrap();
+    assert!(silent.repos[0].forge.github().unwrap().protection.is_none(), "nothing said is not known");
+}
+
+#[test]
+fn the_origin_is_github_for_machines_whose_clone_does_not_tell() {
+    let config = parse(
+        "repos: [{name: api, github: team/api}]\ngithub: {api_url: 'https://ghe.example.org/api/v3/'}\n\
+         machines:\n- {name: mine, repo_paths: {api: /src/api}}\n- {name: box, host: box.lan}\n",
+    )
+    .unwrap();
+    let origin = |name: &str| {
+        let machine = config.machine(&name.parse().unwrap());
+        config.repos_on(machine).next().unwrap().origin
+    };
+    assert_eq!(origin("mine"), None, "the clone is asked");
+    assert_eq!(origin("box").as_deref(), Some("https://ghe.example.org/team/api.git"));
+}
+
+#[test]
+fn the_environment_says_where_the_api_is_only_to_who_needs_it() {
+    let mut cx = context();
+    cx.environment.insert("GITHUB_API_URL".to_owned(), "ghe.example.org".to_owned());
+    let parse = |text: &str| Config::parse(text, Utf8Path::new("/w/coordinator.yml"), &cx);
+    parse("repos: [{name: api}]\n").unwrap();
+    let refused = parse("repos: [{name: api, github: team/api}]\n").unwrap_err().to_string();
+    assert!(
+        refused.contains("the address of GitHub's API that GITHUB_API_URL has is not a URL"),
+        "{refused}"
+    );
+    let said =
+        "repos: [{name: api, github: team/api}]\ngithub: {api_url: 'https://ghe.example.org/api/v3'}\n";
+    assert_eq!(parse(said).unwrap().github.api_url.host(), "ghe.example.org");
 }

@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) async fn checks(cx: &Context, config: &Config) -> Vec<Check> {
     let git = Git::new(cx.environment.iter().map(|(name, value)| (name.into(), value.into())))
         .with_network_deadline(PATIENCE);
-    let clones = config.here.as_ref().and_then(|it| config.machine(it)).map(|it| &it.clones);
-    let all = config.repos.iter().cloned().map(|repo| {
-        let clone = clones.and_then(|it| it.get(&repo.name)).cloned();
+    let here = config.this_machine();
+    let all = config.repos_on(here).map(|repo| {
+        let clone = here.and_then(|it| it.clones.get(&repo.name)).cloned();
         let (git, path) = (git.clone(), config.path.clone());
         let subject = format!("repo {}", repo.name);
         async move {

@@ -33,7 +33,11 @@ pub(super) fn existing(path: &Utf8Path, cx: &Context, force: bool) -> Result<Opt
                 .hint("`coord config` shows it")
                 .hint("`coord init --yes --force` writes a new one, and keeps a copy of the old"))
         }
-        Err(ConfigError::UnknownKey { .. }) if predecessor::convert(&text).is_some() => Ok(Some(text)),
+        Err(ConfigError::UnknownKey { ref key, .. })
+            if predecessor::is_key(key) && predecessor::convert(&text).is_some() =>
+        {
+            Ok(Some(text))
+        }
         Err(error) => Err(CliError::from(error)
             .hint("`coord init --yes --force` writes a new one, and keeps a copy of this")),
     }

@@ -1,0 +1,118 @@
+//! The configuration in force, for people.
+
+use super::{AppView, GitHubView, IssuesView, ProtectionView, RepoView, View};
+use crate::config::Runtimes;
+use crate::ui::{Tone, Ui};
+
+pub(super) fn human(view: &View, ui: &Ui) -> String {
+    let mut lines = vec![format!("# {}\n\nRepos:", view.path)];
+    for repo in &view.repos {
+        lines.push(format!("  {}  [branch: {}]", ui.paint(Tone::Strong, &repo.name), repo.default_branch));
+        lines.extend(repo_lines(repo, ui));
+    }
+    lines.push("\nMachines:".to_owned());
+    for machine in &view.machines {
+        let here = if view.here.as_ref() == Some(&machine.name) { " (this machine)" } else { "" };
+        let name = ui.paint(Tone::Strong, &machine.name);
+        lines.push(format!("  {name} @ {}:{}{here}", machine.host, machine.port));
+        lines.push(fact("workers", &machine.slots.to_string()));
+        lines.push(fact("can", &or(&machine.capabilities, "(none)")));
+        lines.push(fact("repos", &or(&machine.repos, "every repo")));
+        lines.extend(machine.repo_paths.iter().map(|(repo, path)| fact("clone", &format!("{repo}: {path}"))));
+        lines.push(fact("token", machine.token_file.as_deref().unwrap_or("(no `token_file`)")));
+    }
+    if view.repos.iter().any(|it| it.forge == "github") {
+        lines.extend(github_lines(&view.github, &view.issues));
+    }
+    lines.push("\nRuntimes:".to_owned());
+    let Runtimes { claude, script, command } = &view.runtimes;
+    for (name, pass_env) in
+        [("claude", &claude.pass_env), ("script", &script.pass_env), ("command", &command.pass_env)]
+    {
+        let default = if view.runtime == name { " (default)" } else { "" };
+        lines.push(format!("  {}{default}", ui.paint(Tone::Strong, name)));
+        if name == "claude" {
+            lines.push(fact("program", &claude.program));
+            lines.push(fact("mode", &claude.permission_mode));
+            lines.push(fact("allowed", &or(&claude.allowed_tools, "(none)")));
+            lines.push(fact("settings", &claude.setting_sources));
+        }
+        lines.push(fact("sees", &or(pass_env, "(none)")));
+    }
+    lines.push(format!("\nModel: {}", view.models.default));
+    lines.extend(view.models.labels.iter().map(|(label, model)| fact(label, model)));
+    let stagger = match view.concurrency.stagger_seconds {
+        0 => "at once".to_owned(),
+        seconds => format!("{seconds} s apart"),
+    };
+    lines.push(format!(
+        "Limits: {} workers on a machine without `slots`, started {stagger}; {} minutes for a run",
+        view.concurrency.max_workers, view.limits.run_minutes
+    ));
+    lines.join("\n")
+}
+
+fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
+    let origin = match (&repo.origin, &repo.problem) {
+        (Some(origin), _) => origin.clone(),
+        (None, problem) => ui.paint(Tone::Bad, problem.as_deref().unwrap_or("not known")),
+    };
+    let forge = match &repo.github {
+        Some(github) if repo.forge == "github" => format!("github, {github}"),
+        Some(_) | None => repo.forge.to_owned(),
+    };
+    let command = |it: &Option<String>| it.clone().unwrap_or_else(|| "(none)".to_owned());
+    let gates = match repo.gates.as_slice() {
+        [] => "nothing is asked".to_owned(),
+        gates => format!("{} must pass", gates.join(" and ")),
+    };
+    let mut lines = vec![
+        fact("origin", &origin),
+        fact("forge", &forge),
+        fact("depends on", &or(&repo.depends_on, "(none)")),
+        fact("setup", &command(&repo.setup)),
+        fact("build", &command(&repo.build_command)),
+        fact("test", &command(&repo.test_command)),
+        fact("to merge", &format!("{gates}; merged by {}", repo.merge_method)),
+        fact("allowed", &or(&repo.worker_permissions.allow, "(none)")),
+        fact("denied", &or(&repo.worker_permissions.deny, "(none)")),
+    ];
+    lines.extend(repo.protection.iter().map(|it| fact("protection", &protection(it))));
+    if !repo.may_skip.is_empty() {
+        lines.push(fact("may skip", &repo.may_skip.join(", ")));
+    }
+    lines.extend(repo.rules.iter().flat_map(|it| it.lines()).map(|it| fact("rule", it)));
+    lines
+}
+
+/// What a branch asks for where its rules cannot be read.
+fn protection(it: &ProtectionView) -> String {
+    let ProtectionView { checks, strict, approvals, pull_request_only } = it;
+    let said = [
+        (!checks.is_empty()).then(|| format!("checks {}", checks.join(", "))),
+        strict.then(|| "strict".to_owned()),
+        (*approvals > 0).then(|| format!("{approvals} approvals")),
+        pull_request_only.then(|| "pull request only".to_owned()),
+    ];
+    let said: Vec<_> = said.into_iter().flatten().collect();
+    format!("{} (where it cannot be read)", or(&said, "nothing is asked"))
+}
+
+fn github_lines(github: &GitHubView, issues: &IssuesView) -> Vec<String> {
+    let GitHubView { api_url, token_file, app } = github;
+    let mut lines = vec!["\nGitHub:".to_owned(), fact("API", api_url)];
+    if let Some(AppView { id, key_file, installation }) = app {
+        lines.push(fact("App", &format!("{id}, installation {installation}, key {key_file}")));
+    }
+    lines.extend(token_file.iter().map(|it| fact("token", it)));
+    lines.push(fact("trusted", &issues.trusted.join(", ")));
+    lines
+}
+
+fn fact(label: &str, value: &str) -> String {
+    format!("    {label:<11} {value}")
+}
+
+fn or(words: &[String], nothing: &str) -> String {
+    if words.is_empty() { nothing.to_owned() } else { words.join(", ") }
+}

@@ -1,0 +1,141 @@
+//! What each entry of the file becomes, once the whole has been checked.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use coord_agent::order::RuntimeConfig;
+use coord_agent::runtime::Runtime;
+use coord_core::forge::Rules;
+use coord_core::machine::Machine;
+use coord_core::name::RuntimeName;
+use coord_core::repo::{OnGitHub, Permissions, Repo, RepoForge};
+
+use super::MachineConfig;
+use super::api_url::ApiUrl;
+use super::credential::{App, GitHub};
+use super::error::ConfigError;
+use super::file::{
+    self, ClaudeEntry, File, Forge, GitHubEntry, MachineEntry, ProtectionEntry, RepoEntry, Runtimes,
+    ShellEntry,
+};
+use crate::context::Context;
+
+/// The variable that says where GitHub's API is, unless the configuration does.
+const API_URL: &str = "GITHUB_API_URL";
+
+/// Where GitHub's API is; what the environment says counts only where a repo names one on GitHub.
+pub(super) fn api_url(file: &File, path: &Utf8Path, cx: &Context) -> Result<ApiUrl, ConfigError> {
+    let said = file.github.api_url.as_ref();
+    let around = cx.environment.get(API_URL).filter(|it| !it.is_empty());
+    let around = around.filter(|_| file.repos.iter().any(|it| it.github.is_some()));
+    let Some(url) = said.or(around) else { return Ok(ApiUrl::default()) };
+    url.parse().map_err(|why| ConfigError::Inconsistent {
+        path: path.to_owned(),
+        what: format!("the address of GitHub's API that {API_URL} has {why}"),
+        line: None,
+        cure: format!("unset {API_URL}, or give the key `github.api_url` a value"),
+    })
+}
+
+pub(super) fn github(entry: GitHubEntry, api_url: ApiUrl, place: &impl Fn(&str) -> Utf8PathBuf) -> GitHub {
+    let GitHubEntry { api_url: _, token_file, app } = entry;
+    let app = app.map(|it| App {
+        id: it.id.get(),
+        key_file: place(&it.key_file),
+        installation: it.installation.get(),
+    });
+    GitHub { api_url, token_file: token_file.map(|it| place(&it)), app }
+}
+
+pub(super) fn repo(entry: RepoEntry) -> Repo {
+    let forge = entry.forge();
+    let RepoEntry {
+        name,
+        origin,
+        github,
+        forge: _,
+        default_branch,
+        depends_on,
+        build_command,
+        test_command,
+        setup,
+        rules,
+        gates,
+        protection,
+        may_skip,
+        merge_method,
+        worker_permissions,
+    } = entry;
+    let permissions = Permissions { allow: worker_permissions.allow, deny: worker_permissions.deny };
+    let forge = match (forge, github) {
+        (Forge::GitHub, Some(repo)) => {
+            let protection = protection.map(rules_of);
+            RepoForge::GitHub(OnGitHub { repo, may_skip, protection })
+        }
+        // A repo on GitHub that does not say which one it is has been refused before.
+        (Forge::Local, _) | (Forge::GitHub, None) => RepoForge::Local,
+    };
+    Repo {
+        name,
+        origin,
+        forge,
+        default_branch,
+        depends_on,
+        build_command,
+        test_command,
+        setup,
+        rules,
+        gates,
+        merge_method,
+        permissions,
+    }
+}
+
+fn rules_of(entry: ProtectionEntry) -> Rules {
+    let ProtectionEntry { checks, strict, approvals, pull_request_only } = entry;
+    Rules { checks, strict, approvals, pull_request_only }
+}
+
+pub(super) fn machine(
+    entry: MachineEntry,
+    slots_by_default: u32,
+    place: &impl Fn(&str) -> Utf8PathBuf,
+) -> MachineConfig {
+    let MachineEntry { name, host, port, capabilities, repos, repo_paths, slots, token_file } = entry;
+    MachineConfig {
+        machine: Machine {
+            name,
+            host,
+            port: port.get(),
+            capabilities,
+            repos,
+            slots: slots.unwrap_or(slots_by_default),
+        },
+        clones: repo_paths.into_iter().map(|(repo, path)| (repo, place(&path))).collect(),
+        token_file: token_file.map(|it| place(&it)),
+    }
+}
+
+impl Runtimes {
+    /// What an agent server takes, by the names of the runtimes.
+    pub(super) fn configs(&self) -> BTreeMap<RuntimeName, RuntimeConfig> {
+        let Self { claude, script, command } = self.clone();
+        let shells = [(Runtime::Script, script), (Runtime::Command, command)];
+        let shells = shells.map(|(runtime, it)| (runtime, RuntimeConfig::from(it)));
+        let all = [(Runtime::Claude, claude.into())].into_iter().chain(shells);
+        all.map(|(runtime, config)| (file::runtime(runtime), config)).collect()
+    }
+}
+
+impl From<ClaudeEntry> for RuntimeConfig {
+    fn from(entry: ClaudeEntry) -> Self {
+        let ClaudeEntry { program, pass_env, permission_mode, allowed_tools, setting_sources } = entry;
+        Self { program: Some(program), pass_env, permission_mode, allowed_tools, setting_sources }
+    }
+}
+
+impl From<ShellEntry> for RuntimeConfig {
+    fn from(ShellEntry { pass_env }: ShellEntry) -> Self {
+        Self { pass_env, ..Self::default() }
+    }
+}
