@@ -1,0 +1,57 @@
+//! GitHub: the one place that speaks to it.
+
+pub mod broker;
+pub mod budget;
+pub mod credential;
+pub mod error;
+
+mod address;
+mod answer;
+mod cache;
+mod exchange;
+mod ledger;
+mod meaning;
+mod shelf;
+
+use std::sync::Arc;
+
+use coord_core::name::GitHubRepo;
+use sha2::{Digest as _, Sha256};
+
+use crate::github::broker::Broker;
+
+/// One repository on GitHub, as one credential sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    broker: Arc<Broker>,
+    repo: GitHubRepo,
+}
+
+impl GitHub {
+    /// The repository `repo`, spoken to through `broker`.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, repo: GitHubRepo) -> Self {
+        Self { broker, repo }
+    }
+
+    /// Which repository it is, as it was asked for.
+    #[must_use]
+    pub fn repo(&self) -> &GitHubRepo {
+        &self.repo
+    }
+
+    /// The path of something in the repository.
+    fn path(&self, rest: &str) -> String {
+        format!("/repos/{}{rest}", self.repo)
+    }
+}
+
+/// The hash of `bytes` as hex digits.
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        write!(hex, "{byte:02x}").expect("a String takes everything");
+    }
+    hex
+}
