@@ -5,12 +5,19 @@ pub mod budget;
 pub mod credential;
 pub mod error;
 
+mod access;
 mod address;
 mod answer;
 mod cache;
+mod check;
+mod claim;
 mod exchange;
+mod issue;
 mod ledger;
 mod meaning;
+mod model;
+mod protection;
+mod pull;
 mod shelf;
 
 use std::sync::Arc;
