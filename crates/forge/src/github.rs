@@ -4,6 +4,9 @@ pub mod broker;
 pub mod budget;
 pub mod credential;
 pub mod error;
+pub mod merge;
+pub mod propose;
+pub mod write;
 
 mod access;
 mod address;
@@ -19,6 +22,7 @@ mod model;
 mod protection;
 mod pull;
 mod shelf;
+mod text;
 
 use std::sync::Arc;
 
