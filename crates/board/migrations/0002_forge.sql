@@ -6,11 +6,12 @@ ALTER TABLE tasks ADD COLUMN related TEXT;
 ALTER TABLE pull_requests ADD COLUMN url TEXT;
 
 -- Comments that are to stand on a forge once each. A row without `comment` is one that somebody set out to
--- write: it may be there already.
+-- write: it may be there already. `holder` is the lock that they held meanwhile.
 CREATE TABLE comments (
     run TEXT NOT NULL,
     event TEXT NOT NULL,
     comment BIGINT,
+    holder TEXT NOT NULL,
     begun_at TEXT NOT NULL,
     PRIMARY KEY (run, event),
     FOREIGN KEY (run) REFERENCES runs (id)

@@ -1,7 +1,7 @@
 //! Comments that are to stand on a forge, each exactly once, whoever crashes between the writing and the record.
 //!
-//! Who sets out to write one says so first. Whoever finds that somebody has, and does not know how it ended, looks
-//! for the comment on the forge before writing it again.
+//! Who sets out to write one says so first, holding a lock of their own. Whoever finds that somebody has, and does
+//! not know how it ended, looks for the comment on the forge before writing it again.
 
 use std::collections::BTreeSet;
 
@@ -30,25 +30,33 @@ pub enum Saying {
 }
 
 impl Board {
-    /// Sets out to write a comment.
+    /// Sets out to write a comment, as whoever holds the lock called `holder`: an attempt under the same lock is
+    /// over, and one under another is left alone for a while.
     pub async fn begin_comment(
         &self,
         run: RunId,
         event: CommentEvent,
+        holder: &str,
         now: Timestamp,
     ) -> Result<Saying, Error> {
         let failed = || Error::sql("set out to write a comment");
-        let insert = "INSERT INTO comments (run, event, begun_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(insert).bind(run.to_string()).bind(event.as_str()).bind(column::time(now));
+        let insert = "INSERT INTO comments (run, event, holder, begun_at) VALUES ($1, $2, $3, $4)
+                      ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(insert)
+            .bind(run.to_string())
+            .bind(event.as_str())
+            .bind(holder)
+            .bind(column::time(now));
         if insert.execute(&self.pool).await.map_err(failed())?.rows_affected() == 1 {
             return Ok(Saying::New);
         }
-        let retake = "UPDATE comments SET begun_at = $3
-                      WHERE run = $1 AND event = $2 AND comment IS NULL AND begun_at < $4";
+        let retake = "UPDATE comments SET begun_at = $3, holder = $4
+                      WHERE run = $1 AND event = $2 AND comment IS NULL AND (holder = $4 OR begun_at < $5)";
         let retake = sqlx::query(retake)
             .bind(run.to_string())
             .bind(event.as_str())
             .bind(column::time(now))
+            .bind(holder)
             .bind(column::time(now - ATTEMPT));
         let retaken = retake.execute(&self.pool).await.map_err(failed())?.rows_affected();
         Ok(if retaken == 1 { Saying::Unsure } else { Saying::Said })
@@ -59,17 +67,6 @@ impl Board {
         let delete = "DELETE FROM comments WHERE run = $1 AND event = $2 AND comment IS NULL";
         let delete = sqlx::query(delete).bind(run.to_string()).bind(event.as_str());
         delete.execute(&self.pool).await.map_err(Error::sql("give up on a comment"))?;
-        Ok(())
-    }
-
-    /// Leaves a comment of which it is not known whether it was written to whoever comes next.
-    pub async fn leave_comment(&self, run: RunId, event: CommentEvent) -> Result<(), Error> {
-        let update = "UPDATE comments SET begun_at = $3 WHERE run = $1 AND event = $2 AND comment IS NULL";
-        let update = sqlx::query(update)
-            .bind(run.to_string())
-            .bind(event.as_str())
-            .bind(column::time(Timestamp::UNIX_EPOCH));
-        update.execute(&self.pool).await.map_err(Error::sql("leave a comment"))?;
         Ok(())
     }
 

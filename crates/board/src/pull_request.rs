@@ -148,6 +148,22 @@ impl Board {
         self.pull_request(task).await
     }
 
+    /// Closes an open pull request without merging it; `None` when it is not open.
+    pub async fn close_pull_request(
+        &self,
+        task: &TaskRef,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<Option<PullRequest>, Error> {
+        let mut transition = self.transition("close a pull request").await?;
+        let newest = newest(&mut transition, task).await?;
+        let open = newest.filter(|it| it.number == number && it.state == PullRequestState::Open);
+        let Some(open) = open else { return Ok(None) };
+        close(&mut transition, task).await?;
+        transition.commit(task, &Fact::PullRequestClosed { number }, now).await?;
+        Ok(Some(PullRequest { state: PullRequestState::Closed, ..open }))
+    }
+
     /// The newest pull request of a task, if it has one.
     pub async fn pull_request(&self, task: &TaskRef) -> Result<Option<PullRequest>, Error> {
         let query = sqlx::query(NEWEST).bind(task.repo.as_str()).bind(signed(task.number));

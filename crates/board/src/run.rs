@@ -82,10 +82,16 @@ impl Board {
     pub async fn reserve_run(&self, new: NewRun, now: Timestamp) -> Result<Reserved, Error> {
         let mut transition = self.transition("reserve a run").await?;
         let wanted = task::read(&mut transition, &new.task).await?;
-        if wanted.state != TaskState::Open {
+        let agent_work = new.kind.is_agent_work();
+        // After a merge, what it left the base branch at may still be tested.
+        let over = match wanted.state {
+            TaskState::Open => false,
+            TaskState::Merged { .. } => agent_work,
+            TaskState::Closed { .. } => true,
+        };
+        if over {
             return Ok(Reserved::NotOpen(wanted.state));
         }
-        let agent_work = new.kind.is_agent_work();
         let live = live(&mut transition).await?;
         let rivals = || live.iter().filter(|it| it.kind.is_agent_work() == agent_work);
         if let Some(rival) = rivals().find(|it| it.task == new.task) {

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod init;
 pub mod log;
 pub mod merge;
+pub mod notify;
 pub mod pr;
 pub mod shim;
 pub mod status;
@@ -67,6 +68,7 @@ pub enum Command {
     Test(test::Args),
     Pr(pr::Args),
     Merge(merge::Args),
+    Notify(notify::Args),
     Why(why::Args),
     Agent(agent::Args),
     #[command(hide = true)]

@@ -6,6 +6,7 @@
 mod scratch;
 
 use camino::Utf8PathBuf;
+use coord_core::claim::Said;
 use coord_core::name::RuntimeName;
 use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
@@ -14,6 +15,7 @@ use coord_core::task::TaskRef;
 use coord_engine::Engine;
 use coord_engine::assign::Wish;
 use coord_engine::merge::{Fate, MergeWish, Progress};
+use coord_engine::proposal::Proposal;
 use coord_proto::event::EventKind;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -214,7 +216,7 @@ impl Conveyor<'_> {
             return Ok(());
         }
         let begun = Instant::now();
-        let pull_request = self.engine.open_pull_request(task).await?;
+        let pull_request = self.engine.open_pull_request(task, &Proposal::default()).await?;
         self.live.set(index, &format!("merging pull request #{}", pull_request.number));
         let wish = MergeWish { only: vec![task.clone()], ..MergeWish::default() };
         let steps = self
@@ -245,6 +247,7 @@ impl Conveyor<'_> {
             model: None,
             runtime: Some(self.runtime.clone()),
             briefing: None,
+            said: Said::default(),
         };
         self.live.set(index, "waiting for a worker");
         loop {

@@ -100,6 +100,7 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Test(_)
         | Command::Pr(_)
         | Command::Merge(_)
+        | Command::Notify(_)
         | Command::Why(_)
         | Command::Agent(_) => {}
     }
@@ -133,6 +134,7 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Test(args) => cli::test::run(args, cx, ui).await,
         Command::Pr(args) => cli::pr::run(args, cx, ui).await,
         Command::Merge(args) => cli::merge::run(args, cx, ui).await,
+        Command::Notify(args) => cli::notify::run(args, cx, ui).await,
         Command::Why(args) => cli::why::run(args, cx, ui).await,
         Command::Agent(args) => cli::agent::run(args, cx, ui).await,
         Command::Shim(_) | Command::Completions(_) | Command::Version(_) => {

@@ -6,6 +6,7 @@ use coord_core::name::MachineName;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
 use coord_engine::error::Error;
+use coord_forge::github::error::GitHubError;
 use coord_proto::client::ClientError;
 use coord_proto::problem::ProblemKind;
 
@@ -20,7 +21,12 @@ impl From<Error> for CliError {
             Error::Board { source, .. } | Error::Git { source, .. } => {
                 Some(anyhow::Error::from_boxed(source))
             }
-            Error::UnknownRepo { .. }
+            Error::GitHub { source, .. } => Some(anyhow::Error::from(*source)),
+            Error::Home { source, .. } => Some(anyhow::Error::from(source)),
+            Error::Credential { .. }
+            | Error::LocalForge { .. }
+            | Error::NoReview { .. }
+            | Error::UnknownRepo { .. }
             | Error::UnknownMachine { .. }
             | Error::NoMachine { .. }
             | Error::UnknownId(_)
@@ -65,14 +71,44 @@ fn kind(error: &Error) -> ErrorKind {
         | Error::Circle(_)
         | Error::NotOpen { .. }
         | Error::Busy { .. }
-        | Error::InTheWay { .. } => ErrorKind::Refused,
+        | Error::InTheWay { .. }
+        | Error::NoReview { .. } => ErrorKind::Refused,
         Error::NothingToTest(_) => ErrorKind::ConfigInvalid,
+        Error::LocalForge { .. } => ErrorKind::Usage,
+        Error::Credential { .. } => ErrorKind::Unauthorised,
+        Error::GitHub { source, .. } => kind_on_github(source),
         Error::RepoUnusable { .. } => ErrorKind::RepoUnusable,
         Error::BadTitle(_) => ErrorKind::Usage,
         Error::Token { .. } => ErrorKind::Unauthorised,
         Error::Agent { source, .. } => kind_of_answer(source),
         Error::TimedOut { .. } => ErrorKind::TimedOut,
-        Error::Board { .. } | Error::Git { .. } => ErrorKind::Failed,
+        Error::Board { .. } | Error::Git { .. } | Error::Home { .. } => ErrorKind::Failed,
+    }
+}
+
+fn kind_on_github(source: &GitHubError) -> ErrorKind {
+    match source {
+        GitHubError::Unauthorised { .. } | GitHubError::Forbidden { .. } => ErrorKind::Unauthorised,
+        GitHubError::NotFound { .. }
+        | GitHubError::Gone { .. }
+        | GitHubError::Moved { .. }
+        | GitHubError::Transferred { .. }
+        | GitHubError::NotAnIssue { .. } => ErrorKind::NotFound,
+        GitHubError::Archived { .. }
+        | GitHubError::NotAllowed { .. }
+        | GitHubError::Conflict { .. }
+        | GitHubError::Invalid { .. }
+        | GitHubError::Refused { .. }
+        | GitHubError::Limited { .. }
+        | GitHubError::WriteBudget { .. } => ErrorKind::Refused,
+        GitHubError::Server { .. }
+        | GitHubError::Malformed { .. }
+        | GitHubError::Truncated { .. }
+        | GitHubError::Unreachable { .. }
+        | GitHubError::Unanswered { .. }
+        | GitHubError::CircuitOpen { .. } => ErrorKind::Unreachable,
+        GitHubError::TooMany { .. } => ErrorKind::Failed,
+        GitHubError::Configuration { .. } | GitHubError::Local { .. } => ErrorKind::ConfigInvalid,
     }
 }
 
@@ -143,9 +179,60 @@ fn cure(error: &Error) -> Vec<String> {
             Some(coord_board::Error::Newer { .. }) => "`coord version` says which version this is".to_owned(),
             Some(_) | None => "`coord doctor` looks at the directory and the disk of the board".to_owned(),
         },
+        Error::Home { .. } => "`coord doctor` looks at the directory and the disk of the board".to_owned(),
+        Error::NoReview { task, .. } => {
+            format!(
+                "`coord pr {task} --reviewer LOGIN` asks somebody else who may push, and is not its author"
+            )
+        }
+        Error::LocalForge { .. } => "leave the flag out; `coord pr --help` says what each is for".to_owned(),
+        Error::Credential { .. } => {
+            "set GITHUB_TOKEN, or log in with gh; `coord doctor` says where a credential is looked for"
+                .to_owned()
+        }
+        Error::GitHub { source, .. } => return on_github(source),
         Error::Git { .. } => "`coord doctor` looks at every repo".to_owned(),
     };
     vec![one]
+}
+
+fn on_github(source: &GitHubError) -> Vec<String> {
+    let again = "nothing was lost: run the same command again then; `coord status` shows what GitHub allows";
+    vec![match source {
+        GitHubError::Limited { .. } | GitHubError::WriteBudget { .. } | GitHubError::CircuitOpen { .. } => {
+            again.to_owned()
+        }
+        GitHubError::Unauthorised { .. }
+        | GitHubError::Forbidden { .. }
+        | GitHubError::NotFound { .. }
+        | GitHubError::Configuration { .. } => {
+            "`coord doctor` says whose credential it is and what it lacks".to_owned()
+        }
+        GitHubError::Moved { .. } | GitHubError::Transferred { .. } => {
+            "`coord doctor` says what is called otherwise now; `coord task list` lists what is open"
+                .to_owned()
+        }
+        GitHubError::NotAnIssue { .. } => "`coord task list` lists issues".to_owned(),
+        GitHubError::Archived { .. }
+        | GitHubError::Gone { .. }
+        | GitHubError::NotAllowed { .. }
+        | GitHubError::Conflict { .. }
+        | GitHubError::Invalid { .. }
+        | GitHubError::Refused { .. } => {
+            "look at it on GitHub; `coord status` shows what coord knows".to_owned()
+        }
+        GitHubError::Server { .. }
+        | GitHubError::Malformed { .. }
+        | GitHubError::Truncated { .. }
+        | GitHubError::Unreachable { .. }
+        | GitHubError::Unanswered { .. } => {
+            "run the same command again: what was done already is not done twice".to_owned()
+        }
+        GitHubError::TooMany { .. } => {
+            "narrow it down on GitHub: close what is not wanted any more".to_owned()
+        }
+        GitHubError::Local { .. } => "`coord doctor` looks at the directory of the board".to_owned(),
+    }]
 }
 
 fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {

@@ -113,6 +113,24 @@ pub fn blockers(task: &Task, claims: &Claims, trusted: &BTreeSet<Association>, s
     blockers
 }
 
+/// What would have stood against it but for the person's word, each with that word.
+#[must_use]
+pub fn overridden(
+    task: &Task,
+    claims: &Claims,
+    trusted: &BTreeSet<Association>,
+    said: &Said,
+) -> Vec<(String, String)> {
+    let silent = blockers(task, claims, trusted, &Said::default());
+    let spoken = blockers(task, claims, trusted, said);
+    let lifted = silent.into_iter().filter(|it| !spoken.contains(it));
+    let reason = |blocker: &Blocker| match (blocker, &said.take) {
+        (Blocker::Untrusted { .. }, _) | (_, None) => "trusted this time".to_owned(),
+        (_, Some(reason)) => reason.clone(),
+    };
+    lifted.map(|it| (it.to_string(), reason(&it))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! From a task to a run: who does it, where, and what they are told.
 
 use coord_board::NewRun;
+use coord_core::claim::{self, Said};
 use coord_core::id::RunId;
 use coord_core::machine::Machine;
 use coord_core::name::{BranchName, MachineName, RuntimeName, branch_for};
@@ -29,6 +30,8 @@ pub struct Wish {
     pub runtime: Option<RuntimeName>,
     /// What to tell the worker on top.
     pub briefing: Option<String>,
+    /// What the person says about claims of others and about the author.
+    pub said: Said,
 }
 
 /// What assigning would do. Making one changes nothing.
@@ -53,6 +56,8 @@ pub struct Assignment {
     run: RunId,
     repo: Repo,
     checkout: Checkout,
+    /// What the person decided against, and why.
+    overridden: Vec<(String, String)>,
 }
 
 impl Engine {
@@ -65,7 +70,7 @@ impl Engine {
         let repo = self.repo(&wish.task.repo)?.clone();
         // A person may have pushed to the change's branch since: that is where the next attempt goes on.
         self.candidate(&wish.task).await?;
-        let task = self.task(&wish.task).await?;
+        let task = self.fresh_task(&wish.task).await?;
         let active = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
         let mut waited = Vec::new();
         for after in &task.after {
@@ -100,6 +105,8 @@ impl Engine {
         let attempt = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
         let failures = self.failures(&task.task).await?;
         let run = clock::new_run_id();
+        let claims = self.claims(&task, change.as_ref()).await?;
+        let comments = self.trusted_comments(&task).await?;
         let prompt = briefing::work(&Briefing {
             run,
             attempt,
@@ -109,8 +116,12 @@ impl Engine {
             extra: wish.briefing.as_deref(),
             earlier: &earlier,
             test_failure: (!failures.is_empty()).then_some(failures.as_str()),
+            comments: &comments,
         });
-        let blockers = blockers(&task, &waited, &active, &self.settings.repos, Some(&machine));
+        let mut blockers = blockers(&task, &waited, &active, &self.settings.repos, Some(&machine));
+        let trusted = &self.settings.trusted;
+        blockers.extend(claim::blockers(&task, &claims, trusted, &wish.said));
+        let overridden = claim::overridden(&task, &claims, trusted, &wish.said);
         Ok(Assignment {
             task,
             machine,
@@ -123,6 +134,7 @@ impl Engine {
             run,
             repo,
             checkout,
+            overridden,
         })
     }
 
@@ -133,6 +145,10 @@ impl Engine {
     pub async fn assign(&self, plan: Assignment) -> Result<Run, Error> {
         if !plan.blockers.is_empty() {
             return Err(Error::NotReady { task: plan.task.task, blockers: plan.blockers });
+        }
+        for (what, reason) in &plan.overridden {
+            let noted = self.board.override_by_person(&plan.task.task, what, reason, clock::now()).await;
+            noted.map_err(Error::board("noting a person's decision"))?;
         }
         let new = NewRun {
             id: plan.run,

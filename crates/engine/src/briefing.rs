@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use coord_core::forge::Comment;
 use coord_core::id::RunId;
 use coord_core::name::BranchName;
 use coord_core::repo::Repo;
@@ -30,12 +31,21 @@ pub struct Briefing<'a> {
     pub earlier: &'a [Run],
     /// What the last test of the change found, when it failed.
     pub test_failure: Option<&'a str>,
+    /// What was said under its issue by those whose words may become work, oldest first.
+    pub comments: &'a [Comment],
 }
+
+/// How much of a task's text is told, in characters: what a forge takes for an issue, and a little more.
+const BODY: usize = 70_000;
+/// How much of each comment, in characters.
+const COMMENT: usize = 4_000;
+/// How many comments: the newest.
+const COMMENTS: usize = 20;
 
 /// The prompt for a work run. Its first line says whose it is.
 #[must_use]
 pub fn work(briefing: &Briefing<'_>) -> String {
-    let Briefing { run, attempt, task, repo, branch, extra, earlier, test_failure } = *briefing;
+    let Briefing { run, attempt, task, repo, branch, extra, earlier, test_failure, comments } = *briefing;
     let kind = RunKind::Work.as_str();
     let mut text = format!("coord: run={run} kind={kind} task={} attempt={attempt}\n\n", task.task);
     let paragraphs = [
@@ -74,9 +84,13 @@ pub fn work(briefing: &Briefing<'_>) -> String {
     let request = if task.body.trim().is_empty() {
         task.title.clone()
     } else {
-        format!("{}\n\n{}", task.title, task.body)
+        format!("{}\n\n{}", task.title, cut(&task.body, BODY))
     };
     push(&mut text, &fenced("task", &request));
+    for comment in comments.iter().skip(comments.len().saturating_sub(COMMENTS)) {
+        let said = fenced("comment", &cut(&comment.body, COMMENT));
+        push(&mut text, &format!("{} ({}) commented on it:\n{said}", comment.author, comment.association));
+    }
     if let Some(rules) = &repo.rules {
         push(&mut text, &format!("Rules of this repository:\n{}", fenced("rules", rules)));
     }
@@ -107,6 +121,16 @@ fn failures(earlier: &[Run]) -> String {
 fn push(text: &mut String, paragraph: &str) {
     text.push_str(paragraph.trim_end());
     text.push_str("\n\n");
+}
+
+/// The beginning of a text, and how much of it is not told.
+fn cut(text: &str, limit: usize) -> String {
+    let rest = text.chars().count().saturating_sub(limit);
+    if rest == 0 {
+        return text.to_owned();
+    }
+    let told: String = text.chars().take(limit).collect();
+    format!("{told}\n(cut here: {rest} more characters)")
 }
 
 /// `body` between two marker lines that do not occur in it.

@@ -11,6 +11,7 @@ use coord_core::name::{BranchName, MachineName, RepoName};
 use coord_core::readiness::Blocker;
 use coord_core::run::Run;
 use coord_core::task::TaskRef;
+use coord_forge::github::error::GitHubError;
 use coord_proto::client::ClientError;
 use coord_proto::problem::ProblemKind;
 
@@ -183,6 +184,52 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file beside the board could not be used.
+    #[error("the directory of the board, while {doing}")]
+    Home {
+        /// What was being done.
+        doing: &'static str,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nobody can speak to GitHub for us.
+    #[error("repo `{repo}` is on GitHub, and there is no credential for it: {reason}")]
+    Credential {
+        /// The repo.
+        repo: RepoName,
+        /// Where was looked.
+        reason: String,
+    },
+    /// GitHub did not do what it was asked.
+    #[error("repo `{repo}` on GitHub, while {doing}")]
+    GitHub {
+        /// The repo.
+        repo: RepoName,
+        /// What was being done.
+        doing: &'static str,
+        /// What happened.
+        #[source]
+        source: Box<GitHubError>,
+    },
+    /// The forge does not ask these people for a review.
+    #[error("pull request #{number} of {task} is open, but nobody was asked for a review: {reason}")]
+    NoReview {
+        /// The task.
+        task: TaskRef,
+        /// The pull request.
+        number: u64,
+        /// What the forge said.
+        reason: String,
+    },
+    /// Something that only a forge with accounts has was asked of the local one.
+    #[error("repo `{repo}` is on the local forge, which has no {what}")]
+    LocalForge {
+        /// The repo.
+        repo: RepoName,
+        /// What it lacks.
+        what: &'static str,
+    },
     /// A repo store could not be read or written, or origin not be reached.
     #[error("repo `{repo}`, while {doing}")]
     Git {
@@ -207,6 +254,11 @@ fn path(tasks: &[TaskRef]) -> String {
 impl Error {
     pub(crate) fn board(doing: &'static str) -> impl FnOnce(coord_board::Error) -> Self {
         move |source| Self::Board { doing, source: Box::new(source) }
+    }
+
+    pub(crate) fn github(repo: &RepoName, doing: &'static str) -> impl Fn(GitHubError) -> Self {
+        let repo = repo.clone();
+        move |source| Self::GitHub { repo: repo.clone(), doing, source: Box::new(source) }
     }
 
     pub(crate) fn git<E>(repo: &RepoName, doing: &'static str) -> impl FnOnce(E) -> Self

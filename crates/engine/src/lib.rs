@@ -8,6 +8,8 @@
 //! |---|---|
 //! | a run is minted and handed to a machine | [`dispatch`] |
 //! | an ended run is recorded, its work published, its evidence written | [`settle`] |
+//! | issues are taken in, and what people decide of them is written back | [`issue`] |
+//! | something is said of a run on the forge | [`comment`] |
 //! | a change is landed on its base branch | [`merge`], through `coord-forge` |
 //! | the time is asked, an id drawn | [`clock`] |
 //!
@@ -20,33 +22,46 @@
 
 pub mod assign;
 pub mod briefing;
+mod claim;
 pub mod clock;
+pub mod comment;
 pub mod dispatch;
 pub mod error;
 mod failure;
 pub mod follow;
+pub mod issue;
+mod land;
 pub mod look;
+mod markdown;
 pub mod merge;
+mod observe;
+mod pause;
 pub mod proposal;
 pub mod settings;
 pub mod settle;
 pub mod status;
 pub mod task;
 pub mod test;
+mod verdict;
 pub mod view;
 pub mod why;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use camino::Utf8Path;
 use coord_board::Board;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName};
 use coord_core::repo::Repo;
+use coord_forge::github::GitHub;
+use coord_forge::github::broker::{self, Broker};
+use coord_forge::github::budget::Standing;
 use coord_git::program::Git;
 use coord_git::store::Store;
 use coord_proto::client::Client;
+use tokio::sync::OnceCell;
 
 use crate::error::Error;
 use crate::settings::Settings;
@@ -57,6 +72,7 @@ pub struct Engine {
     settings: Settings,
     git: Git,
     stores: Mutex<HashMap<RepoName, Store>>,
+    broker: OnceCell<Arc<Broker>>,
 }
 
 impl Engine {
@@ -68,7 +84,7 @@ impl Engine {
         let path = settings.home.join("board.db");
         let board = Board::open(path.as_std_path()).await.map_err(Error::board("opening it"))?;
         let git = Git::new(environment.iter().map(|(name, value)| (name.into(), value.into())));
-        Ok(Self { board, settings, git, stores: Mutex::default() })
+        Ok(Self { board, settings, git, stores: Mutex::default(), broker: OnceCell::new() })
     }
 
     /// What is known of the fleet.
@@ -110,6 +126,39 @@ impl Engine {
         Client::new(&known.host, known.port, token).map_err(Error::agent(machine))
     }
 
+    /// GitHub as this repo sees it; `None` for a repo of the local forge.
+    async fn github(&self, name: &RepoName) -> Result<Option<GitHub>, Error> {
+        let Some(there) = self.repo(name)?.forge.github() else { return Ok(None) };
+        let broker = self.broker.get_or_try_init(|| self.open_broker(name)).await?;
+        Ok(Some(GitHub::new(Arc::clone(broker), there.repo.clone())))
+    }
+
+    async fn open_broker(&self, name: &RepoName) -> Result<Arc<Broker>, Error> {
+        let no_credential = |reason: String| Error::Credential { repo: name.clone(), reason };
+        let known = self.settings.github.as_ref();
+        let known = known.ok_or_else(|| no_credential("the configuration does not say how".to_owned()))?;
+        let credential = known.credential.find().await.map_err(no_credential)?;
+        let settings = broker::Settings {
+            api_url: known.api_url.clone(),
+            directory: self.settings.home.join("github"),
+            clock: Arc::new(clock::now),
+            patience: PATIENCE,
+        };
+        let broker = Broker::open(&credential, settings).map_err(Error::github(name, "reaching it"))?;
+        Ok(Arc::new(broker))
+    }
+
+    /// What GitHub was last heard to allow, and what is paused; `None` when no repo is there, or nobody can speak to
+    /// it. Nothing is sent for it.
+    pub(crate) async fn github_standing(&self) -> Option<Result<Standing, String>> {
+        let there = self.settings.repos.iter().find(|it| it.forge.github().is_some())?;
+        let broker = self.broker.get_or_try_init(|| self.open_broker(&there.name)).await;
+        Some(match broker {
+            Ok(broker) => broker.standing().map_err(|error| chain(&error)),
+            Err(error) => Err(chain(&error)),
+        })
+    }
+
     /// Where the commits of a repo come from and go to, as this machine knows it.
     async fn origin(&self, name: &RepoName) -> Result<String, Error> {
         let (repo, clone) = (self.repo(name)?.clone(), self.settings.clones.get(name).cloned());
@@ -133,6 +182,9 @@ impl Engine {
         Ok(self.stores.lock().expect(UNPOISONED).entry(name.clone()).or_insert(store).clone())
     }
 }
+
+/// How long a command waits for its turn to write to GitHub before it says when that will be.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const UNPOISONED: &str = "nothing panics while it holds the stores";
 

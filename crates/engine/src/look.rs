@@ -11,6 +11,7 @@ use coord_git::merge::MergeResult;
 use coord_git::store::Store;
 
 use crate::error::Error;
+use crate::observe::{Listed, Observed};
 use crate::{Engine, blocking, chain, clock};
 
 /// Where head and base are looked up.
@@ -40,6 +41,7 @@ impl Engine {
         let candidates = self.board.candidates(repo).await.map_err(Error::board("listing changes"))?;
         let mut seen = Vec::with_capacity(candidates.len());
         let mut fetched: Vec<(RepoName, bool)> = Vec::new();
+        let mut listed = Listed::default();
         for candidate in candidates {
             let name = candidate.change.task.repo.clone();
             let fresh = match fetched.iter().find(|(it, _)| *it == name) {
@@ -50,13 +52,35 @@ impl Engine {
                     fresh
                 }
             };
-            seen.extend(self.look_at(candidate, fresh, freshness).await?);
+            let Some(candidate) = self.look_at(candidate, fresh, freshness).await? else { continue };
+            match self.observe_pull(candidate, &mut listed, freshness).await? {
+                Observed::Candidate(candidate) => seen.push(*candidate),
+                Observed::Merged => {}
+            }
         }
         Ok(seen)
     }
 
-    /// One change, as it is on origin now. `None` when there is nothing to merge: no change, or merged.
+    /// One change, as it is on origin and on its forge now. `None` when there is nothing to merge: no change, or
+    /// merged.
     pub(crate) async fn candidate(&self, task: &TaskRef) -> Result<Option<Candidate>, Error> {
+        let Some(candidate) = self.candidate_on_origin(task).await? else { return Ok(None) };
+        let seen = self.observe_pull(candidate, &mut Listed::default(), Freshness::Origin).await?;
+        Ok(match seen {
+            Observed::Candidate(candidate) => Some(*candidate),
+            Observed::Merged => None,
+        })
+    }
+
+    /// The same, but what the forge says is what it said of `queued` a moment ago.
+    pub(crate) async fn candidate_again(&self, queued: &Candidate) -> Result<Option<Candidate>, Error> {
+        let found = self.candidate_on_origin(&queued.change.task).await?;
+        // The merge before this one may have been the incident.
+        let paused = self.paused(&queued.change.task.repo).await?.map(|it| it.reason);
+        Ok(found.map(|it| Candidate { on_forge: queued.on_forge.clone(), paused, ..it }))
+    }
+
+    async fn candidate_on_origin(&self, task: &TaskRef) -> Result<Option<Candidate>, Error> {
         let candidates = self.board.candidates(Some(&task.repo)).await;
         let found = candidates.map_err(Error::board("listing changes"))?.into_iter();
         let Some(candidate) = found.into_iter().find(|it| it.change.task == *task) else { return Ok(None) };
@@ -113,7 +137,7 @@ impl Engine {
 
     /// A person may push to a change's branch as well: what is there now is the change. Gates are bound to
     /// the head they saw, so nothing said about the old one carries over.
-    async fn adopt(&self, change: &mut Change, head: &CommitSha) -> Result<(), Error> {
+    pub(crate) async fn adopt(&self, change: &mut Change, head: &CommitSha) -> Result<(), Error> {
         if change.head() == Some(head) {
             return Ok(());
         }
@@ -125,19 +149,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes down that origin has the change, and that it need not be noted elsewhere any more.
+    /// Writes down that origin has the change, tells its forge, and forgets what was noted of the landing. What the
+    /// forge could not be told now is left to [`Engine::sync_issues`], which goes by the notes.
     pub(crate) async fn record_landed(&self, change: &Change, commit: &CommitSha) -> Result<Merging, Error> {
         let Some(head) = change.head() else { return Ok(Merging::LostRace(change.clone())) };
+        let told = self.close_out(&change.task, commit).await;
         let recorded = self.board.record_merged(&change.task, head, commit, clock::now()).await;
         let recorded = recorded.map_err(Error::board("recording a merge"))?;
+        match told {
+            Ok(()) => self.forget_landing(change).await?,
+            Err(error) => {
+                let task = &change.task;
+                tracing::warn!(%task, error = chain(&error), "merged, but its forge was not told; `coord notify` does");
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// Removes the notes of a landing.
+    pub(crate) async fn forget_landing(&self, change: &Change) -> Result<(), Error> {
         let store = self.store(&change.task.repo).await?;
         let change = change.clone();
         blocking(move || {
             let landing = Landing { store: &store, change: &change };
             landing.forget().map_err(Error::git(&change.task.repo, "forgetting a landing"))
         })
-        .await?;
-        Ok(recorded)
+        .await
     }
 }
 

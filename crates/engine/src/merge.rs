@@ -1,21 +1,25 @@
 //! Merging: one change at a time, in order, each against the base that the one before it left behind.
 
-use coord_board::Merging;
-use coord_core::gate::MergeInput;
+use std::time::Duration;
+
 use coord_core::merge::{Candidate, Hold, order, verdict};
 use coord_core::name::{CommitSha, RepoName};
 use coord_core::repo::MergeMethod;
 use coord_core::run::Run;
 use coord_core::task::{TaskRef, TaskState};
-use coord_forge::landing::{Branch, Landed, Landing, Words};
+use coord_forge::landing::Landed;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::look::Freshness;
-use crate::{Engine, blocking, chain, clock, test};
+use crate::{Engine, chain, test};
 
 /// How often a change is looked at again because its base moved or a test ran, before it is left for the
 /// next merge.
 const ROUNDS: u32 = 6;
+
+/// How long what a forge said of a change is taken for what it says now.
+const A_MOMENT: Duration = Duration::from_secs(10);
 
 /// What is to be merged, and how.
 #[derive(Debug, Clone, Default)]
@@ -104,18 +108,42 @@ impl Engine {
         tell: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Step>, Error> {
         self.settle().await?;
+        self.lift_pauses(wish, tell).await?;
         let queue = self.queue(wish).await?;
+        let looked = Instant::now();
         let mut steps = self.without_a_change(wish, &queue).await?;
         for step in &steps {
             tell(Progress::Step(step));
         }
         for candidate in queue {
-            let fate = self.merge_one(&candidate, wish.method, tell).await?;
+            let fate = self.merge_one(&candidate, looked, wish.method, tell).await?;
             let step = step(&candidate, fate);
             tell(Progress::Step(&step));
             steps.push(step);
         }
         Ok(steps)
+    }
+
+    /// Tests the base branches into which nothing is merged after an incident, so that merging may go on.
+    async fn lift_pauses(&self, wish: &MergeWish, tell: &mut dyn FnMut(Progress<'_>)) -> Result<(), Error> {
+        for repo in self.settings.repos.iter().map(|it| &it.name) {
+            if wish.repo.as_ref().is_some_and(|it| it != repo) {
+                continue;
+            }
+            let Some(pause) = self.paused(repo).await? else { continue };
+            let run = match self.start_base_test(&pause).await {
+                Ok(run) => run,
+                Err(error @ Error::Board { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%repo, error = chain(&error), "the base branch could not be tested");
+                    continue;
+                }
+            };
+            let because = [Hold::Paused(pause.reason)];
+            tell(Progress::Testing { task: &pause.task, run: &run, because: &because });
+            self.wait_for_run(run.id, None).await?;
+        }
+        Ok(())
     }
 
     /// Changes with an open pull request, or those asked for, in the order in which they are tried.
@@ -147,12 +175,18 @@ impl Engine {
     async fn merge_one(
         &self,
         queued: &Candidate,
+        looked: Instant,
         method: Option<MergeMethod>,
         tell: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Fate, Error> {
         let task = &queued.change.task;
-        for _ in 0..ROUNDS {
-            let Some(candidate) = self.candidate(task).await? else {
+        for round in 0..ROUNDS {
+            let candidate = if round == 0 && looked.elapsed() < A_MOMENT {
+                self.candidate_again(queued).await?
+            } else {
+                self.candidate(task).await?
+            };
+            let Some(candidate) = candidate else {
                 return self.fate_of_gone(task).await;
             };
             let holds = verdict(&candidate);
@@ -173,6 +207,7 @@ impl Engine {
                 };
                 tell(Progress::Testing { task, run: &run, because: &holds });
                 let run = self.wait_for_run(run.id, None).await?;
+                self.tell_gates(task).await?;
                 if let Some(end) = run.state.end().filter(|end| !test::passed(&end.outcome)) {
                     let reason = format!("tests: {} (see `coord log {}`)", end.outcome, run.id);
                     return Ok(Fate::Parked(vec![reason]));
@@ -192,55 +227,6 @@ impl Engine {
             TaskState::Closed { .. } => Fate::Parked(vec!["its task was closed".to_owned()]),
             TaskState::Open => Fate::Parked(vec![Hold::NoHead.to_string()]),
         })
-    }
-
-    async fn land(
-        &self,
-        candidate: &Candidate,
-        now: MergeInput,
-        method: Option<MergeMethod>,
-    ) -> Result<Landed, Error> {
-        let change = candidate.change.clone();
-        // Another merge may have landed and recorded it since the board was read for this one, and removed its
-        // notes before they were looked for; without this second look at the board it would land twice.
-        let again = self.board.change(&change.task).await.map_err(Error::board("reading a change"))?;
-        if again.is_none_or(|it| it.state != change.state) {
-            return Ok(Landed::BaseMoved);
-        }
-        let repo = self.repo(&change.task.repo)?;
-        let method = method.unwrap_or(repo.merge_method);
-        let title = self.task(&change.task).await?.title;
-        let number = candidate.pull_request.as_ref().map_or(0, |it| it.number);
-        let store = self.store(&change.task.repo).await?;
-        let (landing, at) = (change.clone(), clock::now());
-        let landed = blocking(move || {
-            let task = &landing.task;
-            let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Git {
-                repo: task.repo.clone(),
-                doing: "merging",
-                source,
-            };
-            let Some(tree) = now.tree.clone() else { return Ok(Landed::BaseMoved) };
-            let subject = match method {
-                MergeMethod::Merge => format!("Merge #{number}: {title}"),
-                MergeMethod::Squash | MergeMethod::Rebase => format!("{title} (#{number})"),
-            };
-            let body = format!("Closes {task}");
-            let words =
-                Words { subject, body, committer: store.committer().map_err(|it| failed(Box::new(it)))?, at };
-            let landing = Landing { store: &store, change: &landing };
-            landing.land(method, &now, &tree, &words, Branch::Stays).map_err(|it| failed(Box::new(it)))
-        })
-        .await?;
-        if let Landed::At(commit) = &landed {
-            match self.record_landed(&change, commit).await? {
-                Merging::Merged => {}
-                Merging::LostRace(newer) => {
-                    tracing::warn!(task = %newer.task, %commit, "landed, but the board had moved on");
-                }
-            }
-        }
-        Ok(landed)
     }
 }
 

@@ -9,21 +9,37 @@ use coord_core::gate::{GateKind, GateStanding, GateState};
 use coord_core::merge::{Candidate, Hold, gates};
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd, RunKind};
-use coord_core::task::{Task, TaskRef};
+use coord_core::task::{Task, TaskRef, TaskState};
+use coord_forge::github::GitHub;
+use coord_forge::github::propose::{Allowed, NewPull, Proposed};
 use coord_git::checkout::CheckoutError;
 use coord_git::history::{CommitLine, DiffStat};
 
 use crate::error::Error;
-use crate::{Engine, blocking, clock, counted};
+use crate::{Engine, blocking, clock, counted, markdown};
+
+/// How a pull request is to be opened.
+#[derive(Debug, Clone, Default)]
+pub struct Proposal {
+    /// As one that is not ready. Only for a new one: a forge lets only people say that a draft is ready.
+    pub draft: bool,
+    /// Who is asked for a review.
+    pub reviewers: Vec<String>,
+}
 
 impl Engine {
-    /// Opens the pull request of a change; the one that is open is kept, with its text brought up to date.
+    /// Opens the pull request of a change; the one that is open is kept, with its text brought up to date, and one
+    /// that was closed is opened again.
     ///
     /// # Errors
-    /// When nothing is published, a worker is at it, or the last attempt did not end well and nobody has said that
-    /// what there is now is good all the same.
-    pub async fn open_pull_request(&self, task: &TaskRef) -> Result<PullRequest, Error> {
+    /// When nothing is published, a worker is at it, the last attempt did not end well and nobody has said that
+    /// what there is now is good all the same, or the forge refuses.
+    pub async fn open_pull_request(&self, task: &TaskRef, proposal: &Proposal) -> Result<PullRequest, Error> {
         self.settle().await?;
+        let github = self.github(&task.repo).await?;
+        if github.is_none() && (proposal.draft || !proposal.reviewers.is_empty()) {
+            return Err(Error::LocalForge { repo: task.repo.clone(), what: "drafts and no reviewers" });
+        }
         let wanted = self.task(task).await?;
         let candidate = self.published(task).await?;
         let runs = self.runs_of(task).await?;
@@ -36,12 +52,71 @@ impl Engine {
         }
         let (commits, stat) = self.contents(&candidate).await?;
         let body = body(&wanted, &candidate, &commits, stat, last);
+        if let Some(github) = github {
+            return self.propose_on_github(&github, &wanted, &candidate, body, proposal).await;
+        }
         let opened = self.board.open_pull_request(task, &wanted.title, &body, clock::now()).await;
         match opened.map_err(Error::board("opening a pull request"))? {
             Opening::Open(pull_request) => Ok(pull_request),
             Opening::NothingPublished => Err(Error::NothingPublished(task.clone())),
             Opening::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
         }
+    }
+
+    async fn propose_on_github(
+        &self,
+        github: &GitHub,
+        task: &Task,
+        candidate: &Candidate,
+        body: String,
+        proposal: &Proposal,
+    ) -> Result<PullRequest, Error> {
+        if task.state != TaskState::Open {
+            return Err(Error::NotOpen { task: task.task.clone(), state: task.state.as_str() });
+        }
+        let failed = |source| Error::github(&task.task.repo, "opening a pull request")(source);
+        let new = NewPull {
+            branch: &candidate.change.branch,
+            base: &candidate.change.base_branch,
+            title: &task.title,
+            body: &body,
+            draft: proposal.draft,
+        };
+        let pull = match github.propose(&new).await.map_err(failed)? {
+            Proposed::Opened(pull) | Proposed::Reopened(pull) | Proposed::Found(pull) => pull,
+            Proposed::NothingToMerge => return Err(Error::NothingPublished(task.task.clone())),
+        };
+        let noted = self.note_pull(&candidate.change, &pull).await?;
+        if !proposal.reviewers.is_empty() {
+            let asking = Error::github(&task.task.repo, "asking for a review");
+            match github.request_review(pull.number, &proposal.reviewers).await.map_err(asking)? {
+                Allowed::Done(()) => {}
+                Allowed::Refused(reason) => {
+                    return Err(Error::NoReview { task: task.task.clone(), number: pull.number, reason });
+                }
+            }
+        }
+        self.tell_statuses(github, candidate).await;
+        noted.ok_or_else(|| Error::NothingPublished(task.task.clone()))
+    }
+
+    /// Closes the pull request of a change without merging it. The change stays.
+    ///
+    /// # Errors
+    /// When none is open, or the forge refuses.
+    pub async fn close_pull_request(&self, task: &TaskRef) -> Result<PullRequest, Error> {
+        self.settle().await?;
+        let candidate = self.published(task).await?;
+        let Some(open) = candidate.pull_request else {
+            return Err(Error::Held { task: task.clone(), holds: vec![Hold::NoPullRequest] });
+        };
+        if let Some(github) = self.github(&task.repo).await? {
+            let failed = Error::github(&task.repo, "closing a pull request");
+            github.close_pull(open.number).await.map_err(failed)?;
+        }
+        let closed = self.board.close_pull_request(task, open.number, clock::now()).await;
+        let closed = closed.map_err(Error::board("closing a pull request"))?;
+        closed.ok_or_else(|| Error::Held { task: task.clone(), holds: vec![Hold::NoPullRequest] })
     }
 
     /// Puts the change into `directory`, for looking and trying: a clone of its own, on the change's branch.
@@ -98,7 +173,7 @@ fn body(
         text.push('\n');
     };
     for commit in commits {
-        line(format_args!("- {} ({})", commit.subject, commit.sha.short()));
+        line(format_args!("- {} ({})", markdown::code(&commit.subject), commit.sha.short()));
     }
     if let Some(DiffStat { files, insertions, deletions }) = stat {
         let (files, insertions) = (counted(files, "file"), counted(insertions, "line"));
@@ -108,7 +183,7 @@ fn body(
     let standing = gates(candidate);
     match standing.iter().find(|it| it.kind == GateKind::Tests) {
         Some(gate) if gate.state == GateState::Passed => line(format_args!("Passed on the merge result.")),
-        Some(gate) => line(format_args!("{gate}")),
+        Some(gate) => line(format_args!("{}", markdown::code(&gate.to_string()))),
         None => line(format_args!("None are asked for.")),
     }
     if let Some((run, end)) = last.and_then(|run| Some((run, run.state.end()?))) {
@@ -119,7 +194,12 @@ fn body(
             .map_or("unknown cost".to_owned(), |it| format!("${it:.2} as the runtime counts it"));
         line(format_args!("Run {} on {}, attempt {}, {cost}.", run.id, run.machine, run.attempt));
     }
+    let branch = &candidate.change.branch;
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));
-    line(format_args!("Closes {}", task.task));
+    line(format_args!("or, with git alone,\n\n    git fetch origin {branch} && git checkout FETCH_HEAD\n"));
+    match &task.origin {
+        Some(_) => line(format_args!("Closes #{}", task.task.number)),
+        None => line(format_args!("Closes {}", task.task)),
+    }
     text
 }

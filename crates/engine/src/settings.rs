@@ -10,6 +10,7 @@ use coord_core::forge::Association;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
+use coord_forge::github::credential::Credential;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
@@ -77,22 +78,6 @@ impl fmt::Debug for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CredentialSource(..)")
     }
-}
-
-/// Who speaks to GitHub.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// A personal access token, or one that `gh` has.
-    Token(SecretString),
-    /// An installed GitHub App.
-    App {
-        /// Its id.
-        id: u64,
-        /// Its private key, PEM.
-        key_pem: SecretString,
-        /// The id of its installation.
-        installation: u64,
-    },
 }
 
 /// Which model does what.

@@ -14,6 +14,7 @@ use coord_core::id::RunId;
 use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd, RunKind, RunState};
+use coord_core::task::TaskState;
 use coord_git::remote::{Expect, Push};
 use coord_git::store::Store;
 use coord_proto::run::RunView;
@@ -179,10 +180,15 @@ impl Engine {
             };
             let parents = store.parents(&commit).map_err(Error::git(&repo, reading))?;
             let tree = store.tree_of(&commit).map_err(Error::git(&repo, reading))?;
-            Ok::<_, Error>(<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree, commit)))
+            Ok::<_, Error>(Some((<[CommitSha; 2]>::try_from(parents).ok().map(|it| (it, tree)), commit)))
         })
         .await?;
-        let evidence = tested.clone().map(|([base, head], tree, _)| {
+        let (parents, commit) = tested.map_or((None, None), |(parents, commit)| (parents, Some(commit)));
+        let merged = matches!(self.task(&run.task).await?.state, TaskState::Merged { .. });
+        if let (true, Some(commit)) = (merged, &commit) {
+            self.end_base_test(&run.task, commit, &end.outcome).await?;
+        }
+        let evidence = parents.filter(|_| !merged).map(|([base, head], tree)| {
             let source = Source::Run(run.id);
             Evidence { head, base, tree, at: end.at, source, verdict }
         });
@@ -191,7 +197,7 @@ impl Engine {
             Moved::Moved | Moved::Stays(_) => {}
         }
         // Without the merge result nobody knows what was tested, so there was no evidence.
-        let Some((_, _, commit)) = tested else { return Ok(()) };
+        let Some(commit) = commit else { return Ok(()) };
         let store = self.store(&run.task.repo).await?;
         let (reference, elsewhere) =
             (test_reference(run.id), self.settings.here.as_ref() != Some(&run.machine));

@@ -9,13 +9,16 @@ use coord_core::name::MachineName;
 use coord_core::readiness::blockers;
 use coord_core::run::Run;
 use coord_core::task::{Task, TaskRef};
+use coord_forge::github::budget::Standing;
 use coord_proto::client::ClientError;
 use coord_proto::problem::ProblemKind;
 use futures_util::future::join_all;
 
 use crate::error::Error;
 use crate::look::Freshness;
-use crate::view::{ChangeView, GateView, MachineView, QueueView, RunView, StatusView, WaitingView};
+use crate::view::{
+    ChangeView, GateView, GitHubView, MachineView, QueueView, RunView, StatusView, WaitingView,
+};
 use crate::{Engine, chain};
 
 /// How many ended runs are shown.
@@ -33,6 +36,10 @@ impl Engine {
             self.machine(name)?;
         }
         let settled = self.settle().await?;
+        let synced = self.sync_issues(None).await;
+        if let Err(error @ Error::Board { .. }) = synced {
+            return Err(error);
+        }
         let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
         let recent = self.board.recent_runs(RECENT).await.map_err(Error::board("listing runs"))?;
         let shown = |name: &MachineName| only.is_none_or(|it| it == name);
@@ -59,7 +66,49 @@ impl Engine {
         let changes = changes.collect();
         let with_change: Vec<_> = candidates.iter().map(|it| it.change.task.clone()).collect();
         let waiting = self.waiting(&open, &live, &with_change).await?;
-        Ok(StatusView { machines, runs, changes, queue: queue_of(candidates, title), waiting })
+        let queue = queue_of(candidates, title);
+        let github = self.github_view(synced.err().map(|error| chain(&error))).await;
+        Ok(StatusView { machines, runs, changes, queue, waiting, github })
+    }
+
+    /// What GitHub allows; `failure` is what came of asking it just now.
+    async fn github_view(&self, failure: Option<String>) -> Option<GitHubView> {
+        let nothing = |reason| GitHubView {
+            state: "unknown",
+            reason: Some(reason),
+            login: None,
+            remaining: None,
+            limit: None,
+            resets_at: None,
+            writes_in_minute: 0,
+            writes_in_hour: 0,
+        };
+        let standing = match self.github_standing().await? {
+            Ok(standing) => standing,
+            Err(reason) => return Some(nothing(reason)),
+        };
+        let Standing { login, scopes: _, quota, writes_in_minute, writes_in_hour, pause, outage } = standing;
+        let (state, reason) = match (&pause, &outage, failure) {
+            (Some(pause), _, _) => (
+                "paused",
+                Some(format!("its {} limit is used up until {}", pause.kind.as_str(), pause.until)),
+            ),
+            (None, Some(outage), _) => {
+                ("failing", Some(format!("left alone until {}: {}", outage.until, outage.cause)))
+            }
+            (None, None, Some(failure)) => ("failing", Some(failure)),
+            (None, None, None) => ("ok", None),
+        };
+        Some(GitHubView {
+            state,
+            reason,
+            login,
+            remaining: quota.as_ref().map(|it| it.remaining),
+            limit: quota.as_ref().map(|it| it.limit),
+            resets_at: quota.map(|it| it.resets_at.to_string()),
+            writes_in_minute,
+            writes_in_hour,
+        })
     }
 
     /// Open tasks without a change and without a run.

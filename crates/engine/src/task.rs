@@ -41,7 +41,14 @@ impl Engine {
         let unknown = || Error::UnknownId(text.chars().take(80).collect());
         if let Ok(task) = text.parse::<TaskRef>() {
             let known = self.board.task(&task).await.map_err(Error::board("looking a task up"))?;
-            return known.map(|it| Named::Task(it.task)).ok_or_else(unknown);
+            if let Some(known) = known {
+                return Ok(Named::Task(known.task));
+            }
+            // It may be an issue that nobody here has looked at yet.
+            return match self.settings.repo(&task.repo).and_then(|it| it.forge.github()) {
+                Some(_) => Ok(Named::Task(self.fresh_task(&task).await?.task)),
+                None => Err(unknown()),
+            };
         }
         let bare = text.strip_prefix('#').unwrap_or(text);
         if let Ok(number) = bare.parse::<u64>() {
@@ -90,7 +97,7 @@ impl Engine {
         run.ok_or_else(|| Error::UnknownId(id.to_string()))
     }
 
-    /// One task.
+    /// One task, as the board has it.
     ///
     /// # Errors
     /// [`Error::UnknownId`].
@@ -107,14 +114,18 @@ impl Engine {
         self.board.runs_of(task).await.map_err(Error::board("listing runs"))
     }
 
-    /// Adds a task to the local forge.
+    /// Adds a task to the forge of its repo.
     ///
     /// # Errors
-    /// When its repo is not configured, its title is empty, or what it waits for does not exist or waits for it.
+    /// When its repo is not configured, its title is empty, what it waits for does not exist or waits for it, or
+    /// its forge refuses.
     pub async fn add_task(&self, mut new: NewTask) -> Result<Task, Error> {
         self.repo(&new.repo)?;
         new.title = one_line(&new.title)?;
         self.known_tasks(&new.after).await?;
+        if let Some(github) = self.github(&new.repo).await? {
+            return self.open_issue(&github, new).await;
+        }
         match self.board.add_task(new, clock::now()).await.map_err(Error::board("adding a task"))? {
             Added::Task(task) => Ok(task),
             Added::Circle(circle) => Err(Error::Circle(circle)),
@@ -142,6 +153,14 @@ impl Engine {
         if let Some(after) = &edit.after {
             self.known_tasks(after).await?;
         }
+        if let Some(github) = self.github(&task.repo).await? {
+            let old = self.fresh_task(task).await?;
+            self.edit_issue(&github, &old, &mut edit).await?;
+        }
+        self.edit_on_board(task, edit).await
+    }
+
+    pub(crate) async fn edit_on_board(&self, task: &TaskRef, edit: TaskEdit) -> Result<Task, Error> {
         match self.board.edit_task(task, edit, clock::now()).await.map_err(Error::board("editing a task"))? {
             Edited::Task(task) => Ok(task),
             Edited::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
@@ -152,9 +171,16 @@ impl Engine {
     /// Closes a task that is no longer wanted.
     ///
     /// # Errors
-    /// When it is not open, or a run is at it.
+    /// When it is not open, a run is at it, or its forge refuses.
     pub async fn close_task(&self, task: &TaskRef, reason: &str) -> Result<Task, Error> {
         self.settle().await?;
+        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        if let Some(run) = live.iter().find(|it| it.task == *task) {
+            return Err(Error::Busy { task: task.clone(), run: run.id });
+        }
+        if let Some(github) = self.github(&task.repo).await? {
+            self.close_issue(&github, task).await?;
+        }
         let closing = self.board.close_task(task, reason, clock::now()).await;
         match closing.map_err(Error::board("closing a task"))? {
             Closing::Closed => self.task(task).await,

@@ -2,6 +2,7 @@
 
 use coord_board::NewRun;
 use coord_core::gate::{Evidence, GateKind, GateStanding, MergeInput, Source, Verdict};
+use coord_core::id::RunId;
 use coord_core::merge::{Candidate, gates};
 use coord_core::name::{CommitSha, MachineName, RuntimeName, TreeSha};
 use coord_core::outcome::Outcome;
@@ -16,7 +17,7 @@ use coord_proto::run::Checkout;
 use crate::dispatch::Job;
 use crate::error::Error;
 use crate::settle::test_reference;
-use crate::{Engine, blocking, clock};
+use crate::{Engine, blocking, chain, clock};
 
 /// A person's word on a change.
 #[derive(Debug, Clone)]
@@ -35,7 +36,9 @@ impl Engine {
     pub async fn start_test(&self, task: &TaskRef) -> Result<Run, Error> {
         self.settle().await?;
         let repo = self.repo(&task.repo)?.clone();
-        let command = test_command(&repo).ok_or_else(|| Error::NothingToTest(repo.name.clone()))?;
+        if test_command(&repo).is_none() {
+            return Err(Error::NothingToTest(repo.name));
+        }
         let candidate = self.published(task).await?;
         if let Some(run) = candidate.testing {
             return Err(Error::TestUnderWay { task: task.clone(), run });
@@ -60,6 +63,19 @@ impl Engine {
                 .map_err(|source| Error::Git { repo: name, doing: "making the merge result", source })
         })
         .await?;
+        self.dispatch_test(task, repo, id, machine, commit).await
+    }
+
+    /// Has the repo's commands run on a commit that is kept for that.
+    pub(crate) async fn dispatch_test(
+        &self,
+        task: &TaskRef,
+        repo: Repo,
+        id: RunId,
+        machine: MachineName,
+        commit: CommitSha,
+    ) -> Result<Run, Error> {
+        let command = test_command(&repo).ok_or_else(|| Error::NothingToTest(repo.name.clone()))?;
         let new = NewRun {
             id,
             kind: RunKind::Test,
@@ -71,7 +87,7 @@ impl Engine {
             base_branch: repo.default_branch,
         };
         let job = Job {
-            checkout: Checkout::Commit { commit, reference },
+            checkout: Checkout::Commit { commit, reference: test_reference(id) },
             prompt: String::new(),
             command: Some(command),
             setup: repo.setup,
@@ -98,8 +114,29 @@ impl Engine {
         let now = clock::now();
         let source = Source::Person(word.who);
         let evidence = Evidence { head, base, tree, at: now, source, verdict: word.verdict };
-        let recorded = self.board.record_gate(task, GateKind::Person, evidence, now).await;
-        recorded.map_err(Error::board("recording a gate"))
+        let recorded = self.board.record_gate(task, GateKind::Person, evidence.clone(), now).await;
+        recorded.map_err(Error::board("recording a gate"))?;
+        let (Some(github), Some(open)) = (self.github(&task.repo).await?, candidate.pull_request) else {
+            return Ok(());
+        };
+        if let Err(error) = self.tell_word(&github, open.number, &evidence).await {
+            tracing::warn!(%task, error = chain(&error), "the board has it, but it was not said on the forge");
+        }
+        self.tell_gates(task).await
+    }
+
+    /// Tells the forge what the board knows of a change's gates, where it has an open pull request there. The board
+    /// is what counts: what cannot be said is left unsaid, with a warning.
+    ///
+    /// # Errors
+    /// When the board or the store cannot be read.
+    pub async fn tell_gates(&self, task: &TaskRef) -> Result<(), Error> {
+        let Some(github) = self.github(&task.repo).await? else { return Ok(()) };
+        let Some(candidate) = self.candidate(task).await? else { return Ok(()) };
+        if candidate.pull_request.is_some() {
+            self.tell_statuses(&github, &candidate).await;
+        }
+        Ok(())
     }
 
     /// Where the gates of a change stand, for the head and base of this moment.
@@ -124,7 +161,7 @@ impl Engine {
     }
 
     /// Where a test runs: here if this machine serves the repo, else where the work was done.
-    async fn tester(
+    pub(crate) async fn tester(
         &self,
         task: &TaskRef,
         branch: &coord_core::name::BranchName,
@@ -172,16 +209,27 @@ fn merge_result(
 ) -> Result<CommitSha, Box<dyn std::error::Error + Send + Sync>> {
     let who = store.committer()?;
     let commit = store.commit_merge(base, head, tree, subject, &who, clock::now())?;
-    match store.write_ref(reference, None, &commit, "to be tested")? {
+    keep_for_test(store, &commit, reference, elsewhere)?;
+    Ok(commit)
+}
+
+/// Puts what is to be tested where its machine finds it.
+pub(crate) fn keep_for_test(
+    store: &Store,
+    commit: &CommitSha,
+    reference: &str,
+    elsewhere: bool,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    match store.write_ref(reference, None, commit, "to be tested")? {
         Moved::Done => {}
         Moved::Lost { now } => return Err(format!("{reference} exists already, at {now:?}").into()),
     }
     if elsewhere {
-        match store.push(&commit, reference, Expect::Absent)? {
+        match store.push(commit, reference, Expect::Absent)? {
             Push::Done => {}
             Push::Moved { .. } => return Err(format!("{reference} exists on origin already").into()),
             Push::Refused { reason } => return Err(format!("origin refused {reference}: {reason}").into()),
         }
     }
-    Ok(commit)
+    Ok(())
 }

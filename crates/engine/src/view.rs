@@ -27,6 +27,10 @@ pub struct TaskView {
     pub files: Vec<String>,
     /// Tasks that must be merged first, as `repo#number`.
     pub after: Vec<String>,
+    /// Who wrote it and how they stand to the repository, when it is an issue of a forge.
+    pub author: Option<String>,
+    /// Its page, when it is an issue of a forge.
+    pub url: Option<String>,
     /// The commit that brought it into the default branch.
     pub commit: Option<String>,
     /// When it was added, RFC 3339.
@@ -48,6 +52,8 @@ impl From<&Task> for TaskView {
             labels: task.labels.clone(),
             files: task.files.clone(),
             after: task.after.iter().map(ToString::to_string).collect(),
+            author: task.origin.as_ref().map(|it| format!("{} ({})", it.author, it.association)),
+            url: task.origin.as_ref().map(|it| it.url.clone()),
             commit,
             created_at: task.created_at.to_string(),
         }
@@ -124,7 +130,7 @@ impl From<&Run> for RunView {
 /// A gate of a change, for the head and base of this moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct GateView {
-    /// `tests` or `person`.
+    /// `tests`, `person`, `checks` or `approval`.
     pub gate: &'static str,
     /// `unknown`, `pending`, `passed`, `failed` or `stale`.
     pub state: &'static str,
@@ -152,7 +158,7 @@ pub struct PullRequestView {
     pub number: u64,
     /// The task it is for, as `repo#number`.
     pub task: String,
-    /// Its name for programs. On the local forge, which has no pages, `coord:<repo>/pull/<number>`.
+    /// Its page; on the local forge, which has none, its name for programs: `coord:<repo>/pull/<number>`.
     pub url: String,
     /// `open`, `merged` or `closed`.
     pub state: &'static str,
@@ -171,7 +177,7 @@ impl From<&PullRequest> for PullRequestView {
         Self {
             number: it.number,
             task: it.task.to_string(),
-            url: format!("coord:{}/pull/{}", it.task.repo, it.number),
+            url: it.url.clone().unwrap_or_else(|| format!("coord:{}/pull/{}", it.task.repo, it.number)),
             state: it.state.as_str(),
             title: it.title.clone(),
             body: it.body.clone(),
@@ -261,6 +267,30 @@ pub struct StatusView {
     pub queue: Vec<QueueView>,
     /// Tasks that are open and on which nothing runs.
     pub waiting: Vec<WaitingView>,
+    /// What GitHub allows at the moment; absent when no repo is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github: Option<GitHubView>,
+}
+
+/// What GitHub was last heard to allow, and what coord allows itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct GitHubView {
+    /// `ok`, `paused`, `failing` or `unknown`.
+    pub state: &'static str,
+    /// Why, when it is not ok.
+    pub reason: Option<String>,
+    /// Whose credential it is, once GitHub has said.
+    pub login: Option<String>,
+    /// Requests that are left of its hour.
+    pub remaining: Option<u64>,
+    /// Requests that an hour has.
+    pub limit: Option<u64>,
+    /// When a new hour begins, RFC 3339.
+    pub resets_at: Option<String>,
+    /// Writes in the last minute, of the 80 that coord allows itself.
+    pub writes_in_minute: usize,
+    /// Writes in the last hour, of the 500 that coord allows itself.
+    pub writes_in_hour: usize,
 }
 
 /// An open task on which nothing runs.

@@ -6,6 +6,8 @@
 //! whether origin has it. Each commit that is tried has a note of its own until the board knows: the push of a
 //! merge that was killed may arrive while the next one is under way.
 
+use std::collections::BTreeSet;
+
 use coord_core::change::Change;
 use coord_core::gate::MergeInput;
 use coord_core::name::{CommitSha, TreeSha};
@@ -16,6 +18,23 @@ use coord_git::refs::{Moved, RefError};
 use coord_git::remote::{Push, RemoteError};
 use coord_git::store::Store;
 use jiff::Timestamp;
+
+/// The numbers of the tasks of which there are still notes: their landing is under way, or what follows it.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn noted(store: &Store) -> Result<BTreeSet<u64>, LandError> {
+    let mut numbers = BTreeSet::new();
+    for prefix in [LANDING, EXPECTED] {
+        for name in store.names_below(prefix).map_err(LandError::Note)? {
+            numbers.extend(name.split('/').nth(3).and_then(|it| it.parse::<u64>().ok()));
+        }
+    }
+    Ok(numbers)
+}
+
+const LANDING: &str = "refs/coord/landing";
+const EXPECTED: &str = "refs/coord/expected";
 
 /// One change that is about to land. All of it blocks.
 #[derive(Debug)]
@@ -158,12 +177,50 @@ impl Landing<'_> {
     /// # Errors
     /// When the store cannot be written.
     pub fn forget(&self) -> Result<(), LandError> {
+        if let Some(commit) = self.store.read_ref(&self.expectation()).map_err(LandError::Note)? {
+            match self.store.delete_ref(&self.expectation(), &commit).map_err(LandError::Note)? {
+                Moved::Done | Moved::Lost { .. } => {}
+            }
+        }
         for commit in self.store.refs_below(&self.notes()).map_err(LandError::Note)? {
             match self.store.delete_ref(&self.note_of(&commit), &commit).map_err(LandError::Note)? {
                 Moved::Done | Moved::Lost { .. } => {}
             }
         }
         Ok(())
+    }
+
+    /// Writes down the tree that a merge by the forge has to give, before the forge is asked for it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn expect(&self, now: &MergeInput, tree: &TreeSha, words: &Words) -> Result<(), LandError> {
+        let Words { subject, committer, at, .. } = words;
+        let commit = self.store.commit_merge(&now.base, &now.head, tree, subject, committer, *at);
+        let commit = commit.map_err(LandError::Commit)?;
+        let old = self.store.read_ref(&self.expectation()).map_err(LandError::Note)?;
+        match self
+            .store
+            .write_ref(&self.expectation(), old.as_ref(), &commit, "expected")
+            .map_err(LandError::Note)?
+        {
+            Moved::Done | Moved::Lost { .. } => Ok(()),
+        }
+    }
+
+    /// The tree that the forge was last asked to give, if it was asked.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn expected(&self) -> Result<Option<TreeSha>, LandError> {
+        let Some(commit) = self.store.read_ref(&self.expectation()).map_err(LandError::Note)? else {
+            return Ok(None);
+        };
+        self.store.tree_of(&commit).map(Some).map_err(LandError::History)
+    }
+
+    fn expectation(&self) -> String {
+        format!("{EXPECTED}/{}", self.change.task.number)
     }
 
     fn note(&self, commit: &CommitSha) -> Result<(), LandError> {
@@ -179,7 +236,7 @@ impl Landing<'_> {
     }
 
     fn notes(&self) -> String {
-        format!("refs/coord/landing/{}", self.change.task.number)
+        format!("{LANDING}/{}", self.change.task.number)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where issues and pull requests live, and the one place that lands a change on its base branch.
 //!
-//! On the local forge, tasks and pull requests are rows of the board and merges are made in the repo store:
-//! no account is needed, and nobody's working tree is touched. On [`github`], issues and pull requests are GitHub's.
+//! On the local forge, tasks and pull requests are rows of the board: no account is needed. On [`github`] they are
+//! GitHub's. On either, a change lands with git alone where that is allowed ([`landing`]), and nobody's working tree
+//! is touched.
 
 pub mod github;
 pub mod landing;

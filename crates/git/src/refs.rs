@@ -64,6 +64,15 @@ impl Store {
         targets.filter_map(Result::transpose).collect::<Result<_, _>>().map_err(read)
     }
 
+    /// The full names of the references below the directory `prefix` of the store.
+    pub fn names_below(&self, prefix: &str) -> Result<Vec<String>, RefError> {
+        let read = |source| RefError::Read { reference: prefix.to_owned(), source };
+        let repo = self.libgit2().map_err(read)?;
+        let mut found = repo.references_glob(&format!("{prefix}/*")).map_err(read)?;
+        let names = found.names().map(|it| it.map(str::to_owned));
+        names.collect::<Result<_, _>>().map_err(read)
+    }
+
     /// Points `reference` at `to`, provided that it is at `from` (or absent) now; `why` goes to its log.
     pub fn write_ref(
         &self,

@@ -9,6 +9,7 @@
 
 mod events;
 mod first_start;
+mod forge;
 mod merging;
 mod model;
 mod place;
@@ -67,6 +68,11 @@ promises! {
     merging::a_pull_request_is_opened_once,
     merging::a_merge_is_recorded_once_and_everywhere,
     merging::candidates_are_what_might_merge,
+    forge::an_issue_is_taken_in_once_and_follows_its_forge,
+    forge::a_merged_task_stays_merged_whatever_becomes_of_its_issue,
+    forge::a_pull_request_of_a_forge_is_what_people_made_of_it,
+    forge::a_comment_is_written_by_one_and_looked_for_after_a_crash,
+    forge::merging_is_paused_until_somebody_lets_it_go_on,
     first_start::a_board_from_the_future_is_refused,
     first_start::many_open_a_new_board_at_once,
     model::random_histories_agree_with_the_model,

@@ -143,7 +143,9 @@ async fn publish(
 
 async fn reserve(board: &Board, model: &mut Model, new: NewRun, full: bool) -> (bool, bool) {
     let lane = usize::from(new.kind == RunKind::Test);
-    let expected = match (model.open, model.live[lane], new.kind) {
+    // What a merge left the base branch at may still be tested.
+    let wanted = model.open || (model.merged && new.kind == RunKind::Test);
+    let expected = match (wanted, model.live[lane], new.kind) {
         (false, _, _) => "not open",
         (true, Some(_), _) => "busy",
         (true, None, RunKind::Work) if full => "no slot",

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use coord_core::claim::Said;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::task::TaskRef;
 use coord_engine::assign::{Assignment, Wish};
@@ -41,6 +42,14 @@ pub struct Args {
     /// The same, from a file
     #[arg(long, value_name = "FILE", conflicts_with = "briefing")]
     briefing_file: Option<Utf8PathBuf>,
+
+    /// Do it although somebody else has a claim to it (a branch, a pull request, an assignee), and say why
+    #[arg(long, value_name = "REASON", allow_hyphen_values = true)]
+    take: Option<String>,
+
+    /// Do it although its author is not among those trusted (`issues.trusted`); read it first
+    #[arg(long)]
+    trust: bool,
 
     /// Only say what would be done, with every reason why it could not
     #[arg(long)]
@@ -90,6 +99,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     }
     let run = session.engine.assign(plan).await?;
     let id = run.id;
+    session.engine.tell(id).await;
     let next = [
         Next::new(format!("coord watch {id}"), "see what it does"),
         Next::new(format!("coord wait {id}"), "wait until it has finished"),
@@ -135,6 +145,7 @@ fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
         model: args.model.clone(),
         runtime: args.runtime.clone(),
         briefing,
+        said: Said { take: args.take.clone(), trust: args.trust },
     })
 }
 

@@ -35,6 +35,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     method: Option<Method>,
 
+    /// Merge into `--repo` again although GitHub has merged something untested there, and say why
+    #[arg(long, value_name = "REASON", requires = "repo", conflicts_with = "dry_run")]
+    resume: Option<String>,
+
     /// These tasks first, in this order
     #[arg(long, value_name = "TASK,…", value_delimiter = ',')]
     order: Vec<String>,
@@ -103,6 +107,10 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
             say(step, ui)?;
         }
         return report(&steps, ui);
+    }
+    if let (Some(reason), Some(repo)) = (&args.resume, &args.repo) {
+        let paused = engine.resume_merging(repo, reason).await?;
+        ui.talk(if paused { "merging goes on" } else { "merging was not paused" });
     }
     if let Some(here) = &engine.settings().here {
         session.reach(here, ui).await?;

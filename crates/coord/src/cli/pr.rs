@@ -1,5 +1,6 @@
 //! `coord pr`.
 
+use coord_engine::proposal::Proposal;
 use coord_engine::view::PullRequestView;
 use serde::Serialize;
 
@@ -13,6 +14,18 @@ use crate::ui::{Next, Ui};
 pub struct Args {
     /// A task, or a run of it
     id: String,
+
+    /// Open it as a draft; on GitHub, where a person then says when it is ready
+    #[arg(long)]
+    draft: bool,
+
+    /// Ask somebody for a review, on GitHub (repeatable)
+    #[arg(long, value_name = "LOGIN", value_delimiter = ',')]
+    reviewer: Vec<String>,
+
+    /// Close it without merging; the change stays
+    #[arg(long, conflicts_with_all = ["draft", "reviewer"])]
+    close: bool,
 }
 
 #[derive(Serialize)]
@@ -27,9 +40,17 @@ struct Document {
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let task = session.engine.resolve(&args.id).await?.task().clone();
-    let pull_request = session.engine.open_pull_request(&task).await?;
+    if args.close {
+        let closed = session.engine.close_pull_request(&task).await?;
+        let next = Next::new(format!("coord pr {task}"), "open it again");
+        let human = format!("closed pull request #{} for {task}", closed.number);
+        return ui.finish(&Document { pull_request: PullRequestView::from(&closed) }, &human, &[next]);
+    }
+    let proposal = Proposal { draft: args.draft, reviewers: args.reviewer.clone() };
+    let pull_request = session.engine.open_pull_request(&task, &proposal).await?;
+    let page = pull_request.url.as_ref().map_or(String::new(), |it| format!("\n{it}"));
     let human = format!(
-        "pull request #{} for {task}: {} → {}\n\n{}",
+        "pull request #{} for {task}: {} → {}{page}\n\n{}",
         pull_request.number, pull_request.branch, pull_request.base_branch, pull_request.body
     );
     let next = Next::new(format!("coord merge {task}"), "merge it, testing first where that is needed");

@@ -1,12 +1,15 @@
 //! `coord status`.
 
 use coord_core::name::MachineName;
-use coord_engine::view::{MachineView, RunView, StatusView};
+use coord_engine::view::{GitHubView, MachineView, RunView, StatusView};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::session::Session;
 use crate::ui::{Tone, Ui, when};
+
+/// How many open tasks are shown to people.
+const WAITING: usize = 15;
 
 /// Show machines, runs, changes and what waits to be merged
 #[derive(Debug, clap::Args)]
@@ -36,23 +39,41 @@ fn text(view: &StatusView, ui: &Ui) -> String {
         let head = format!("{:<14} #{:<6} {state} {}", it.task, it.pull_request, it.title);
         std::iter::once(head).chain(it.holds.iter().map(|it| format!("    {it}")))
     });
-    let waiting = view.waiting.iter().map(|it| {
+    let waiting = view.waiting.iter().take(WAITING).map(|it| {
         let why =
             if it.blockers.is_empty() { String::new() } else { format!(" ({})", it.blockers.join("; ")) };
         format!("{:<14} {}{why}", it.task, it.title)
     });
-    let sections: [(&str, Vec<String>); 5] = [
+    let more = view.waiting.len().saturating_sub(WAITING);
+    let more = (more > 0).then(|| format!("… and {more} more; `coord task list` lists them"));
+    let sections: [(&str, Vec<String>); 6] = [
         ("machines", view.machines.iter().map(|it| machine_line(it, ui)).collect()),
         ("runs", view.runs.iter().flat_map(|it| run_lines(it, ui)).collect()),
         ("changes without a pull request", changes.collect()),
         ("merge queue", queue.collect()),
-        ("open tasks", waiting.collect()),
+        ("open tasks", waiting.chain(more).collect()),
+        ("github", view.github.iter().map(|it| github_line(it, ui)).collect()),
     ];
     let lines = sections.into_iter().filter(|(_, lines)| !lines.is_empty()).flat_map(|(title, lines)| {
         let lines = lines.into_iter().map(|it| format!("  {it}"));
         std::iter::once(ui.paint(Tone::Strong, title)).chain(lines)
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn github_line(it: &GitHubView, ui: &Ui) -> String {
+    let tone = if it.state == "ok" { Tone::Good } else { Tone::Attention };
+    let who = it.login.as_ref().map_or(String::new(), |it| format!(" as {it}"));
+    let left = match (it.remaining, it.limit, &it.resets_at) {
+        (Some(remaining), Some(limit), Some(at)) => {
+            format!(", {remaining} of {limit} requests left until {}", when::clock_time(at))
+        }
+        _ => String::new(),
+    };
+    let writes =
+        format!(", {} of 80 writes this minute, {} of 500 this hour", it.writes_in_minute, it.writes_in_hour);
+    let reason = it.reason.as_ref().map_or(String::new(), |it| format!(" ({it})"));
+    format!("{}{who}{left}{writes}{reason}", ui.paint(tone, it.state))
 }
 
 fn machine_line(it: &MachineView, ui: &Ui) -> String {

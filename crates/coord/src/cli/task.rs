@@ -1,4 +1,4 @@
-//! `coord task`: the issues of the local forge.
+//! `coord task`: issues, on whichever forge their repo has.
 
 use camino::Utf8PathBuf;
 use clap::Subcommand;
@@ -14,7 +14,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
 use crate::ui::{Next, Tone, Ui};
 
-/// Add, list, show, edit and close tasks
+/// Add, list, show, edit, close and reopen tasks
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -33,6 +33,8 @@ enum TaskCommand {
     Edit(Edit),
     /// Close a task that is no longer wanted
     Close(Close),
+    /// Open a task again that was closed
+    Reopen(Show),
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +139,10 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
             let task = engine.close_task(&task, &args.reason).await?;
             ui.finish(&One { task: TaskView::from(&task) }, &format!("closed {}", task.task), &[])
         }
+        TaskCommand::Reopen(args) => {
+            let task = engine.reopen_task(&named(&engine, &args.task).await?).await?;
+            ui.finish(&One { task: TaskView::from(&task) }, &format!("opened {} again", task.task), &[])
+        }
     }
 }
 
@@ -162,6 +168,13 @@ async fn add(args: &Add, engine: &Engine, cx: &Context, ui: &Ui) -> Result<(), C
 }
 
 async fn list(args: &List, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
+    if let Err(error) = engine.sync_issues(args.repo.as_ref()).await {
+        let error = CliError::from(error);
+        if !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Refused | ErrorKind::Unauthorised) {
+            return Err(error);
+        }
+        ui.talk(&format!("as of the last look, since {}", error.chain()));
+    }
     let tasks = engine.tasks(args.repo.clone(), !args.all).await?;
     let lines = tasks.iter().map(|task| {
         let labels =
@@ -176,9 +189,12 @@ async fn list(args: &List, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
 }
 
 async fn show(args: &Show, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
-    let task = engine.task(&named(engine, &args.task).await?).await?;
+    let task = engine.fresh_task(&named(engine, &args.task).await?).await?;
+    let author = task.origin.as_ref().map(|it| format!("{} ({})", it.author, it.association));
     let fields = [
         ("state", task.state.as_str().to_owned()),
+        ("author", author.unwrap_or_default()),
+        ("page", task.origin.as_ref().map(|it| it.url.clone()).unwrap_or_default()),
         ("labels", task.labels.join(", ")),
         ("files", task.files.join(", ")),
         ("after", task.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),

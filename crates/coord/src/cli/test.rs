@@ -94,6 +94,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         }
     }
     let run = session.engine.wait_for_run(run.id, None).await?;
+    session.engine.tell_gates(&task).await?;
     let verdict = watch::verdict(&run);
     report(&session, &task, GateKind::Tests, Some(RunView::from(&run)), ui).await?;
     // The document has told it already, if one was printed.

@@ -46,6 +46,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         ui.talk(&format!("machine {machine} does not answer; waiting for it as well"));
     }
     let run = session.engine.wait_for_run(run.id, args.timeout).await?;
+    session.engine.tell(run.id).await;
     let next = match run.kind {
         RunKind::Work => vec![
             Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),

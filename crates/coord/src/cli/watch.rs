@@ -67,6 +67,7 @@ pub async fn watch(
         },
     };
     let run = engine.wait_for_run(id, limit).await?;
+    engine.tell(id).await;
     // For programs, the last event is the last document, unless more came of it than it says.
     let is_told = ui.is_json() && told.as_ref() == run.state.end().map(|it| &it.outcome);
     verdict(&run).map_err(|error| if is_told { error.said() } else { error })?;

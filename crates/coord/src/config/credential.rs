@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::token;
-use coord_engine::settings::Credential;
+use coord_forge::github::credential::Credential;
 use tokio::process::Command;
 
 use super::api_url::ApiUrl;

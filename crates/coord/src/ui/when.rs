@@ -29,6 +29,13 @@ pub fn local(at: &str) -> String {
     moment.to_zoned(TimeZone::system()).strftime("%F %T").to_string()
 }
 
+/// A moment of today on the clock of this place: `08:15`. What is no RFC 3339 stays as it is.
+#[must_use]
+pub fn clock_time(at: &str) -> String {
+    let Ok(moment) = at.parse::<Timestamp>() else { return at.to_owned() };
+    moment.to_zoned(TimeZone::system()).strftime("%H:%M").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
