@@ -12,6 +12,7 @@ use coord_core::event::{Event, Fact};
 use coord_core::gate::{GateKind, GateRecord};
 use coord_core::name::CommitSha;
 use coord_core::run::{Run, RunKind, RunState};
+use coord_core::session::Session;
 use coord_core::task::{Task, TaskRef, TaskState};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -182,6 +183,16 @@ pub(crate) fn pause(row: &AnyRow) -> Result<Pause, Error> {
         reason: row.text("reason")?,
         tip: row.parsed("tip")?,
         begun_at: row.parsed("begun_at")?,
+    })
+}
+
+/// Reads a session.
+pub(crate) fn session(row: &AnyRow) -> Result<Session, Error> {
+    let row = Columns::new(row, "session", &["number"]);
+    Ok(Session {
+        number: row.number("number")?,
+        opened_at: row.parsed("opened_at")?,
+        closed_at: row.maybe("closed_at")?,
     })
 }
 

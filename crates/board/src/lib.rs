@@ -30,6 +30,7 @@ mod open;
 mod pause;
 mod pull_request;
 mod run;
+mod session;
 mod task;
 mod waiting;
 mod write;
@@ -42,6 +43,7 @@ pub use merged::Merging;
 pub use pause::Pause;
 pub use pull_request::{Noted, Opening};
 pub use run::{Moved, NewRun, Reserved};
+pub use session::Begun;
 pub use task::{Added, Closing, Edited, NewTask, Reopening, TaskEdit, TaskFilter};
 
 /// An open board. Clones share its connections.

@@ -89,7 +89,12 @@ impl Transition {
     }
 }
 
-async fn next(connection: &mut AnyConnection, name: &str, doing: &'static str) -> Result<u64, Error> {
+/// The next number of a counter, whose row stays locked until the transaction ends.
+pub(crate) async fn next(
+    connection: &mut AnyConnection,
+    name: &str,
+    doing: &'static str,
+) -> Result<u64, Error> {
     let value: i64 = sqlx::query_scalar(
         "INSERT INTO counters (name, value) VALUES ($1, 1)
          ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",

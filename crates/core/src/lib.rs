@@ -15,6 +15,7 @@
 //! | [`claim`] | who else is at an issue, and whose words may become work |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`comment`] | what is said of a run on the forge, and when |
+//! | [`session`] | what happened while a person worked, what it cost, what is left for them |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
 //! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
@@ -37,4 +38,5 @@ pub mod readiness;
 pub mod repo;
 pub mod routing;
 pub mod run;
+pub mod session;
 pub mod task;

@@ -15,6 +15,7 @@ mod model;
 mod place;
 mod postgres;
 mod runs;
+mod sessions;
 mod tasks;
 mod world;
 
@@ -73,6 +74,9 @@ promises! {
     forge::a_pull_request_of_a_forge_is_what_people_made_of_it,
     forge::a_comment_is_written_by_one_and_looked_for_after_a_crash,
     forge::merging_is_paused_until_somebody_lets_it_go_on,
+    sessions::one_session_is_open_at_a_time_and_is_closed_once,
+    sessions::events_are_found_by_their_time,
+    sessions::what_was_tried_for_open_tasks_is_found,
     first_start::a_board_from_the_future_is_refused,
     first_start::many_open_a_new_board_at_once,
     model::random_histories_agree_with_the_model,
