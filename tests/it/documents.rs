@@ -81,6 +81,7 @@ fn lines(finished: &Finished) -> Vec<Value> {
 fn from_a_task_to_a_merged_change() {
     let fleet = scripted();
     let fleet = &fleet;
+    document(fleet, 0, &["session"]);
     let added = document(fleet, 0, &["task", "add", "api", "Add a word", "--body", WORK, "--label", "words"]);
     assert_eq!(added["data"]["task"]["number"], 1);
     kept!("task-add", fleet, &added);
@@ -125,6 +126,9 @@ fn from_a_task_to_a_merged_change() {
     let merged = document(fleet, 0, &["merge"]);
     assert_eq!(text(&merged["data"]["merged"][0]["commit"]), fleet.api.head("main").unwrap());
     kept!("merge", fleet, &merged);
+    let closed = document(fleet, 0, &["done"]);
+    assert_eq!(closed["data"]["session"]["number"], 1);
+    kept!("done", fleet, &closed);
     kept!("task-show", fleet, &document(fleet, 0, &["task", "show", "1"]));
     kept!("task-close", fleet, &document(fleet, 0, &["task", "close", "2", "--reason", "not needed"]));
 }
@@ -139,6 +143,9 @@ fn what_did_not_go_well() {
     let stopped = document(fleet, 0, &["stop", &run]);
     assert_eq!(stopped["data"]["run"]["outcome"]["kind"], "cancelled");
     kept!("stop", fleet, &stopped);
+    let session = document(fleet, 0, &["session", "--since", "today"]);
+    assert!(text(&session["data"]["open"]["waiting"][0]["why"][0]).contains("cancelled"), "{session}");
+    kept!("session", fleet, &session);
     let breaking = WORK.replace("tide", "apple");
     fleet.add(&["Break the tests", "--body", &breaking]);
     assert_eq!(fleet.work(2), "done");

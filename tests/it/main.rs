@@ -26,6 +26,7 @@ mod meeting;
 mod merging;
 mod refusals;
 mod script;
+mod sessions;
 mod surviving;
 mod vanished;
 mod watching;

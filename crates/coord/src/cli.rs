@@ -7,11 +7,13 @@ pub mod checkout;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod done;
 pub mod init;
 pub mod log;
 pub mod merge;
 pub mod notify;
 pub mod pr;
+pub mod session;
 pub mod shim;
 pub mod status;
 pub mod stop;
@@ -70,6 +72,8 @@ pub enum Command {
     Merge(merge::Args),
     Notify(notify::Args),
     Why(why::Args),
+    Session(session::Args),
+    Done(done::Args),
     Agent(agent::Args),
     #[command(hide = true)]
     Shim(shim::Args),

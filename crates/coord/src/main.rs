@@ -102,6 +102,8 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Merge(_)
         | Command::Notify(_)
         | Command::Why(_)
+        | Command::Session(_)
+        | Command::Done(_)
         | Command::Agent(_) => {}
     }
     let serves = matches!(cli.command, Command::Agent(_));
@@ -136,6 +138,8 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Merge(args) => cli::merge::run(args, cx, ui).await,
         Command::Notify(args) => cli::notify::run(args, cx, ui).await,
         Command::Why(args) => cli::why::run(args, cx, ui).await,
+        Command::Session(args) => cli::session::run(args, cx, ui).await,
+        Command::Done(args) => cli::done::run(args, cx, ui).await,
         Command::Agent(args) => cli::agent::run(args, cx, ui).await,
         Command::Shim(_) | Command::Completions(_) | Command::Version(_) => {
             unreachable!("these need no event loop and are done by now")

@@ -37,6 +37,7 @@ pub mod merge;
 mod observe;
 mod pause;
 pub mod proposal;
+pub mod session;
 pub mod settings;
 pub mod settle;
 pub mod status;
