@@ -104,7 +104,7 @@ fn of_open(open: &OpenView) -> Vec<String> {
     let OpenView { runs, changes, pull_requests, rescues, waiting } = open;
     let runs = runs.iter().map(|it| {
         let RunView { id, kind, task, state, machine, .. } = it;
-        format!("{:<14} {id} ({kind}) {state} on {machine}", task)
+        format!("{task:<14} {id} ({kind}) {state} on {machine}")
     });
     let changes = changes.iter().map(|it| format!("{:<14} {} has no pull request", it.task, it.branch));
     let proposed = pull_requests.iter().map(|it| format!("{:<14} pull request #{}", it.task, it.number));
