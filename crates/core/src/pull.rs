@@ -170,3 +170,162 @@ fn approval(facts: &PullFacts, wanted: u32) -> GateState {
     let people = if wanted == 1 { "approval" } else { "approvals" };
     GateState::Unknown { reason: format!("it needs {wanted} {people} and has {approved}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::change::PullRequestState;
+
+    fn sha(n: u8) -> CommitSha {
+        format!("{n:040x}").parse().unwrap()
+    }
+
+    fn facts(rules: Rules, checks: &[(&str, CheckState)], reviews: Vec<Review>) -> PullFacts {
+        PullFacts {
+            pull: Pull {
+                number: 5,
+                state: PullRequestState::Open,
+                draft: false,
+                title: String::new(),
+                body: String::new(),
+                author: "octo".to_owned(),
+                branch: "issue-1-x".parse().unwrap(),
+                same_repo: true,
+                head: sha(1),
+                base_branch: "main".parse().unwrap(),
+                mergeable: None,
+                url: String::new(),
+            },
+            checks: checks
+                .iter()
+                .map(|(name, state)| Check { name: (*name).to_owned(), state: state.clone(), url: None })
+                .collect(),
+            reviews,
+            protection: Protection::Known(rules),
+            may_skip: BTreeSet::new(),
+            same_patch: BTreeSet::new(),
+        }
+    }
+
+    fn review(author: &str, verdict: ReviewVerdict, commit: u8) -> Review {
+        let association = Association::Collaborator;
+        Review { author: author.to_owned(), association, verdict, commit: Some(sha(commit)), at: None }
+    }
+
+    fn wants(checks: &[&str], approvals: u32) -> Rules {
+        Rules { checks: checks.iter().map(|it| (*it).to_owned()).collect(), approvals, ..Rules::default() }
+    }
+
+    fn of(facts: &PullFacts, kind: GateKind) -> Option<GateStanding> {
+        gates(facts, &BTreeSet::new()).into_iter().find(|it| it.kind == kind)
+    }
+
+    fn word(facts: &PullFacts, kind: GateKind) -> &'static str {
+        of(facts, kind).map_or("not asked for", |it| it.state.as_str())
+    }
+
+    #[test]
+    fn a_required_check_passes_only_when_it_was_reported_and_has_looked() {
+        let skipped = CheckState::Skipped { conclusion: "skipped".to_owned() };
+        let failed = CheckState::Failed { conclusion: "timed_out".to_owned() };
+        let unknown = CheckState::Unknown { word: "bored".to_owned() };
+        for (state, expected) in [
+            (None, "unknown"),
+            (Some(CheckState::Running), "pending"),
+            (Some(CheckState::Passed), "passed"),
+            (Some(failed.clone()), "failed"),
+            (Some(skipped.clone()), "unknown"),
+            (Some(unknown), "unknown"),
+        ] {
+            let checks: Vec<_> = state.into_iter().map(|it| ("ci", it)).collect();
+            assert_eq!(
+                word(&facts(wants(&["ci"], 0), &checks, vec![]), GateKind::Checks),
+                expected,
+                "{checks:?}"
+            );
+        }
+        let mut allowed = facts(wants(&["ci"], 0), &[("ci", skipped)], vec![]);
+        allowed.may_skip.insert("ci".to_owned());
+        assert_eq!(word(&allowed, GateKind::Checks), "passed");
+        // Nobody asked for this one, and still it is red; and coord's own are no news.
+        let red = facts(Rules::default(), &[("lint", failed.clone())], vec![]);
+        assert_eq!(word(&red, GateKind::Checks), "failed");
+        let own = facts(Rules::default(), &[("coord/tests", failed)], vec![]);
+        assert_eq!(word(&own, GateKind::Checks), "not asked for");
+    }
+
+    #[test]
+    fn an_approval_is_of_a_head_and_of_those_who_may_push() {
+        use ReviewVerdict::{Approved, ChangesRequested, Commented, Dismissed};
+        let standing = |reviews| word(&facts(wants(&[], 1), &[], reviews), GateKind::Approval);
+        assert_eq!(standing(vec![]), "unknown");
+        assert_eq!(standing(vec![review("bob", Approved, 1)]), "passed");
+        assert_eq!(standing(vec![review("bob", Approved, 9)]), "stale");
+        assert_eq!(standing(vec![review("bob", Approved, 1), review("bob", Commented, 1)]), "passed");
+        assert_eq!(standing(vec![review("bob", Approved, 1), review("bob", Dismissed, 1)]), "unknown");
+        assert_eq!(standing(vec![review("bob", Approved, 1), review("eve", ChangesRequested, 9)]), "failed");
+        let stranger = Review { association: Association::None, ..review("eve", Approved, 1) };
+        assert_eq!(standing(vec![stranger]), "unknown");
+        let mut rebased = facts(wants(&[], 1), &[], vec![review("bob", Approved, 9)]);
+        rebased.same_patch.insert(sha(9));
+        assert_eq!(word(&rebased, GateKind::Approval), "passed");
+        let two = facts(wants(&[], 2), &[], vec![review("bob", Approved, 1), review("bob", Approved, 1)]);
+        assert_eq!(word(&two, GateKind::Approval), "unknown");
+    }
+
+    #[test]
+    fn rules_that_cannot_be_read_have_not_passed_unless_somebody_says_what_they_are() {
+        let mut facts = facts(wants(&[], 0), &[("ci", CheckState::Passed)], vec![]);
+        let unread = Protection::Unknown { reason: "no right to".to_owned(), at_least: wants(&["ci"], 0) };
+        facts.protection = unread.clone();
+        assert_eq!(
+            (word(&facts, GateKind::Checks), word(&facts, GateKind::Approval)),
+            ("unknown", "unknown")
+        );
+        assert!(gates(&facts, &BTreeSet::new()).iter().all(|it| it.required));
+        facts.protection = unread.or_configured(Some(&wants(&["lint"], 0)));
+        assert_eq!(facts.protection, Protection::Known(wants(&["ci", "lint"], 0)));
+        assert_eq!(
+            (word(&facts, GateKind::Checks), word(&facts, GateKind::Approval)),
+            ("unknown", "not asked for")
+        );
+    }
+
+    fn state() -> impl Strategy<Value = CheckState> {
+        prop_oneof![
+            Just(CheckState::Passed),
+            Just(CheckState::Running),
+            Just(CheckState::Failed { conclusion: "failure".to_owned() }),
+            Just(CheckState::Skipped { conclusion: "neutral".to_owned() }),
+            Just(CheckState::Unknown { word: "x".to_owned() }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever else there is: what passes has every required check passed on this head, and nothing red.
+        #[test]
+        fn nothing_passes_without_its_evidence(
+            states in proptest::collection::vec((0usize..4, state()), 0..5),
+            required in proptest::collection::btree_set(0usize..4, 0..4),
+            asked: bool,
+        ) {
+            let names = ["a", "b", "c", "d"];
+            let mut checks: BTreeMap<&str, CheckState> = BTreeMap::new();
+            checks.extend(states.into_iter().map(|(name, state)| (names[name], state)));
+            let checks: Vec<_> = checks.into_iter().collect();
+            let rules = wants(&required.iter().map(|it| names[*it]).collect::<Vec<_>>(), 0);
+            let asked: BTreeSet<_> = asked.then_some(GateKind::Checks).into_iter().collect();
+            let facts = facts(rules.clone(), &checks, vec![]);
+            let gate = gates(&facts, &asked).into_iter().find(|it| it.kind == GateKind::Checks);
+            let passed = |name: &str| checks.iter().any(|(it, state)| *it == name && *state == CheckState::Passed);
+            if gate.as_ref().is_none_or(|it| it.state == GateState::Passed) {
+                let red = checks.iter().any(|(_, state)| matches!(state, CheckState::Failed { .. }));
+                prop_assert!(!red);
+                prop_assert!(rules.checks.iter().all(|it| passed(it)));
+                prop_assert!(asked.is_empty() || !checks.is_empty());
+            }
+        }
+    }
+}

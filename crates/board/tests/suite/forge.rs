@@ -55,14 +55,20 @@ pub(crate) async fn an_issue_is_taken_in_once_and_follows_its_forge(place: &Plac
     let edited = Seen { related: Some(vec![related.clone()]), ..seen("api#8", "v") };
     board.import(vec![edited], at(3)).await.unwrap();
     let task = board.task(&two).await.unwrap().unwrap();
-    assert_eq!((task.title.as_str(), task.after, task.related), ("v", vec![one.clone()], vec![related.clone()]));
+    assert_eq!(
+        (task.title.as_str(), task.after, task.related),
+        ("v", vec![one.clone()], vec![related.clone()])
+    );
     // A list says nothing of relations, which is not that there are none.
     board.import(vec![seen("api#8", "v")], at(3)).await.unwrap();
     assert_eq!(board.task(&two).await.unwrap().unwrap().related, [related]);
 
     let closed = Seen { closed: Some("gone".to_owned()), ..seen("api#7", "t") };
     board.import(vec![closed], at(4)).await.unwrap();
-    assert_eq!(board.task(&one).await.unwrap().unwrap().state, TaskState::Closed { reason: "gone".to_owned() });
+    assert_eq!(
+        board.task(&one).await.unwrap().unwrap().state,
+        TaskState::Closed { reason: "gone".to_owned() }
+    );
     board.import(vec![seen("api#7", "t")], at(5)).await.unwrap();
     assert_eq!(board.task(&one).await.unwrap().unwrap().state, TaskState::Open);
     let gone = Fact::TaskClosed { reason: "gone".to_owned() };
@@ -121,8 +127,10 @@ pub(crate) async fn a_pull_request_of_a_forge_is_what_people_made_of_it(place: &
     let open: Vec<_> = board.open_pull_requests(None).await.unwrap().iter().map(|it| it.number).collect();
     assert_eq!(open, [6]);
     let pulls = facts(&board, &task).await;
-    let (opened, closed) = (|number| Fact::PullRequestOpened { number }, |number| Fact::PullRequestClosed { number });
-    let pulls: Vec<_> = pulls.into_iter().filter(|it| [opened(5), closed(5), opened(6)].contains(it)).collect();
+    let (opened, closed) =
+        (|number| Fact::PullRequestOpened { number }, |number| Fact::PullRequestClosed { number });
+    let pulls: Vec<_> =
+        pulls.into_iter().filter(|it| [opened(5), closed(5), opened(6)].contains(it)).collect();
     assert_eq!(pulls, [opened(5), closed(5), opened(5), opened(6)]);
     let numbers: Vec<_> = board.events_after(0, 100).await.unwrap().iter().map(|it| it.number).collect();
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
