@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`world`] | a developer's machine: a home, repositories with an origin, and the processes started on it |
 //! | [`model`] | the model behind the real `claude`: a scripted Anthropic API on loopback |
+//! | [`github`] | GitHub: its API, its git server and its webhooks, with real repositories behind them |
 //! | [`claude`], [`need`] | the pinned CLI itself, and what is said when a machine cannot have it |
-//! | [`poll`] | waiting for facts |
+//! | [`poll`], [`hold`] | waiting for facts, and making others wait |
 //!
 //! What must hold: a test sees no file, variable or process of the machine but `PATH`, leaves none behind, and
 //! asserts on the state of the world (refs, files, processes, requests that arrived), never on calls. The crate
@@ -13,6 +14,8 @@
 //! functions here panic with everything a reader of the failure needs, and return no errors to pass on.
 
 pub mod claude;
+pub mod github;
+pub mod hold;
 pub mod model;
 pub mod need;
 pub mod poll;

@@ -25,12 +25,13 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub use crate::hold::Hold;
 use crate::poll;
 pub use request::{Request, ToolResult};
 use server::run;
 pub use step::{
-    Hold, Step, agent, bash, compute, drop_connection, edit, error, over_limit, read, say, stall,
-    stream_error, tool, truncated, write,
+    Step, agent, bash, compute, drop_connection, edit, error, over_limit, read, say, stall, stream_error,
+    tool, truncated, write,
 };
 
 /// A running model server. It lives on a thread of its own, so that blocking and asynchronous tests use it

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::Request;
-use crate::poll;
+use crate::hold::Hold;
 
 /// One reply of a scripted model, or one way of not giving it.
 #[derive(Debug, Clone)]
@@ -280,63 +279,5 @@ impl fmt::Debug for Act {
             Self::Stall => f.write_str("stall"),
             Self::Compute(_) => f.write_str("computed step"),
         }
-    }
-}
-
-/// A gate in front of a reply: the test knows when a worker has arrived at it, and decides when it goes on.
-#[derive(Debug, Clone)]
-pub struct Hold {
-    gate: watch::Sender<Gate>,
-}
-
-#[derive(Debug, Default)]
-struct Gate {
-    arrived: usize,
-    released: bool,
-}
-
-impl Default for Hold {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Hold {
-    /// A closed gate.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { gate: watch::Sender::new(Gate::default()) }
-    }
-
-    /// Waits until a request stands before the gate.
-    ///
-    /// # Panics
-    /// When none comes.
-    #[track_caller]
-    pub fn wait_reached(&self) {
-        self.wait_reached_by(1);
-    }
-
-    /// Waits until this many requests have come to the gate.
-    ///
-    /// # Panics
-    /// When they do not come.
-    #[track_caller]
-    pub fn wait_reached_by(&self, count: usize) {
-        poll::wait_for("requests at the hold", poll::PATIENCE, || {
-            let arrived = self.gate.borrow().arrived;
-            if arrived >= count { Ok(()) } else { Err(format!("{arrived} of {count} have come")) }
-        });
-    }
-
-    /// Opens the gate for good.
-    pub fn release(&self) {
-        self.gate.send_modify(|gate| gate.released = true);
-    }
-
-    pub(super) async fn pass(&self) {
-        self.gate.send_modify(|gate| gate.arrived += 1);
-        let mut gate = self.gate.subscribe();
-        gate.wait_for(|gate| gate.released).await.expect("the hold that is waited at keeps its own sender");
     }
 }
