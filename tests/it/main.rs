@@ -20,6 +20,7 @@ mod proxy;
 mod wire;
 
 mod gates;
+mod github;
 mod happy;
 mod landing;
 mod meeting;

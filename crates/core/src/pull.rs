@@ -86,7 +86,8 @@ pub fn gates(facts: &PullFacts, asked: &BTreeSet<GateKind>) -> Vec<GateStanding>
     let told = |gate: &GateStanding| gate.required || matches!(gate.state, GateState::Failed { .. });
     let known = |mut gate: GateStanding| {
         if let (Some(reason), GateState::Passed) = (unreadable, &gate.state) {
-            gate.state = GateState::Unknown { reason: reason.clone() };
+            let way_out = "`protection` of the repo in the configuration can say what it asks for";
+            gate.state = GateState::Unknown { reason: format!("{reason}; {way_out}") };
         }
         gate
     };

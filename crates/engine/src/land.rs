@@ -16,6 +16,7 @@ use coord_forge::github::broker::Age;
 use coord_forge::github::merge::{MergeAnswer, MergeOrder};
 use coord_forge::github::write::{CloseReason, Search};
 use coord_forge::landing::{self, Branch, LandError, Landed, Landing, Words};
+use coord_git::merge::Rebased;
 use coord_git::remote::{Expect, Push, RemoteError};
 use coord_git::store::Store;
 
@@ -34,6 +35,16 @@ struct Plan {
     tree: TreeSha,
     method: MergeMethod,
     words: Words,
+}
+
+/// What became of a branch that has to contain its base.
+enum Renewed {
+    /// It does already.
+    NotNeeded,
+    /// It does now, with this head.
+    At(Change, CommitSha),
+    /// Git alone cannot do it, or somebody was faster.
+    Impossible,
 }
 
 impl Engine {
@@ -175,33 +186,56 @@ impl Engine {
         Ok(Some(format!("GitHub has not found out yet whether #{number} can be merged; try again")))
     }
 
-    /// A base that demands heads that contain it gets one: the tested merge result becomes the change's newest
-    /// commit. `Some` says that this was done, so that checks have to run once more.
+    /// A base that demands heads that contain it gets one: what was tested becomes the change's branch. `Some` says
+    /// that this was done, or why it cannot be; either way it does not merge now.
     async fn bring_up_to_date(&self, store: &Store, plan: &Plan) -> Result<Option<String>, Error> {
         let (store, change, now) = (store.clone(), plan.change.clone(), plan.now.clone());
-        let (tree, committer, at) = (plan.tree.clone(), plan.words.committer.clone(), plan.words.at);
+        let (tree, committer, at, method) =
+            (plan.tree.clone(), plan.words.committer.clone(), plan.words.at, plan.method);
         let repo = change.task.repo.clone();
         let moved = blocking(move || {
             let doing = "bringing a change up to date";
             if store.is_ancestor(&now.base, &now.head).map_err(Error::git(&repo, doing))? {
-                return Ok(None);
+                return Ok(Renewed::NotNeeded);
             }
-            let subject = format!("Merge branch '{}' into {}", change.base_branch, change.branch);
-            let commit = store.commit_merge(&now.head, &now.base, &tree, &subject, &committer, at);
-            let commit = commit.map_err(Error::git(&repo, doing))?;
+            let commit = match method {
+                MergeMethod::Rebase => {
+                    match store
+                        .rebase(&now.head, &now.base, &committer, at)
+                        .map_err(Error::git(&repo, doing))?
+                    {
+                        Rebased::At(commit) => commit,
+                        Rebased::HasMerges | Rebased::Conflict(_) => return Ok(Renewed::Impossible),
+                    }
+                }
+                MergeMethod::Merge | MergeMethod::Squash => {
+                    let subject = format!("Merge branch '{}' into {}", change.base_branch, change.branch);
+                    let merged = store.commit_merge(&now.head, &now.base, &tree, &subject, &committer, at);
+                    merged.map_err(Error::git(&repo, doing))?
+                }
+            };
             let reference = format!("refs/heads/{}", change.branch);
             let pushed = store.push(&commit, &reference, Expect::At(&now.head));
             Ok(match pushed.map_err(Error::git(&repo, doing))? {
-                Push::Done => Some((change, commit)),
-                Push::Moved { .. } | Push::Refused { .. } => None,
+                Push::Done => Renewed::At(change, commit),
+                Push::Moved { .. } | Push::Refused { .. } => Renewed::Impossible,
             })
         });
-        let Some((mut change, commit)) = moved.await? else { return Ok(None) };
-        let base = change.base_branch.clone();
-        self.adopt(&mut change, &commit).await?;
-        Ok(Some(format!(
-            "`{base}` takes only branches that contain it: it was brought up to date, and its checks have to pass again"
-        )))
+        let base = &plan.change.base_branch;
+        match moved.await? {
+            Renewed::NotNeeded => Ok(None),
+            Renewed::Impossible => Ok(Some(format!(
+                "`{base}` takes only branches that contain it, and this one cannot be brought up to date by itself: \
+                 `coord assign` lets a worker do it, or merge with another `--method`"
+            ))),
+            Renewed::At(mut change, commit) => {
+                self.adopt(&mut change, &commit).await?;
+                Ok(Some(format!(
+                    "`{base}` takes only branches that contain it: this one was brought up to date, and its checks \
+                     have to pass again"
+                )))
+            }
+        }
     }
 
     /// Whether what the forge made is what was tested, where it was asked to make it. If not, that is an incident.

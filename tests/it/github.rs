@@ -1,0 +1,132 @@
+//! Stories on GitHub: the same commands, against a stateful stand-in whose repositories are real.
+
+mod flow;
+
+use std::ops::{Deref, DerefMut};
+
+use base64::Engine as _;
+use coord_testkit::github::{Association, GitHub, Permission, Repo};
+use coord_testkit::model::{Step, bash, say};
+use serde_json::Value;
+
+use crate::fleet::{Fleet, text};
+
+/// A fleet whose repo `api` is `acme/api` on GitHub. The account of its developer is `octo`; their git has access of
+/// its own, as a developer's has.
+pub(crate) struct OnGitHub {
+    fleet: Fleet,
+    /// GitHub itself.
+    pub(crate) github: GitHub,
+    /// `acme/api` there.
+    pub(crate) repo: Repo,
+}
+
+impl Deref for OnGitHub {
+    type Target = Fleet;
+
+    fn deref(&self) -> &Fleet {
+        &self.fleet
+    }
+}
+
+impl DerefMut for OnGitHub {
+    fn deref_mut(&mut self) -> &mut Fleet {
+        &mut self.fleet
+    }
+}
+
+impl OnGitHub {
+    /// With the real claude; `None`, which has been reported, where that cannot be had.
+    pub(crate) fn with_claude() -> Option<Self> {
+        Some(Self::of(Fleet::with_claude()?))
+    }
+
+    /// Without claude, for stories that need no model.
+    pub(crate) fn without_claude() -> Self {
+        Self::of(Fleet::without_claude())
+    }
+
+    fn of(mut fleet: Fleet) -> Self {
+        let github = GitHub::start();
+        let octo = github.user("octo");
+        let repo = github.repo("acme/api", &fleet.api.origin);
+        repo.collaborator("octo", Permission::Write);
+        repo.collaborator("ann", Permission::Write);
+        repo.associate("ann", Association::Member);
+        let token = octo.token();
+        let basic = base64::prelude::BASE64_STANDARD.encode(format!("octo:{token}"));
+        let access = format!("[http \"{}/\"]\n\textraHeader = Authorization: Basic {basic}\n", github.url());
+        let config = fs_err::read_to_string(fleet.dir().join("gitconfig")).unwrap();
+        fleet.write("gitconfig", &format!("{config}{access}"));
+        fleet.set("GITHUB_TOKEN", token);
+        fleet.set("GITHUB_API_URL", github.url());
+        let world = Self { fleet, github, repo };
+        world.configure("");
+        world
+    }
+
+    /// Writes the configuration; `more` is YAML appended to the entry of repo `api`, indented by four.
+    pub(crate) fn configure(&self, more: &str) {
+        let origin = self.repo.clone_url();
+        self.fleet.configure(&format!("    github: acme/api\n    origin: {origin}\n{more}"));
+    }
+
+    /// An issue by a member, whose worker will do `steps`.
+    pub(crate) fn issue(&self, title: &str, steps: impl IntoIterator<Item = Step>) -> u64 {
+        let number = self.repo.issue(title).by("ann", Association::Member).body("Please.").open();
+        self.model.on_task(&format!("api#{number}"), steps);
+        number
+    }
+
+    /// An issue that a worker has done: it adds a list of one word.
+    pub(crate) fn change(&self, list: &str, word: &str) -> u64 {
+        let write =
+            format!("printf '{word}\\n' > words/{list}.txt && git add -A && git commit -qm 'Add {list}'");
+        let number = self.issue(&format!("Add {list}"), [bash(&write), say("done")]);
+        assert_eq!(self.work(number), "done");
+        number
+    }
+
+    /// The same, with an open pull request; the issue's number and the pull request's.
+    pub(crate) fn proposed(&self, list: &str, word: &str) -> (u64, u64) {
+        let number = self.change(list, word);
+        let proposed = self.coord(["--json", "pr", &number.to_string()]).success().json();
+        let pull = proposed["data"]["pull_request"]["number"].as_u64().unwrap();
+        (number, pull)
+    }
+
+    /// What `coord` prints of it as one document.
+    #[track_caller]
+    pub(crate) fn document(&self, arguments: &[&str]) -> Value {
+        let arguments = ["--json"].iter().chain(arguments);
+        self.coord(arguments).json()
+    }
+
+    /// `coord merge` with these arguments, which ends with `code`.
+    #[track_caller]
+    pub(crate) fn merge(&self, arguments: &[&str], code: i32) -> Value {
+        let arguments = ["--json", "merge"].iter().chain(arguments);
+        self.coord(arguments).exits(code).json()["data"].clone()
+    }
+
+    /// The events that coord has said on an issue, by their markers.
+    pub(crate) fn said(&self, number: u64) -> Vec<String> {
+        let comments = self.repo.comments(number);
+        let events = comments.iter().filter_map(|it| {
+            let marker = it.body.lines().next()?.strip_prefix("<!-- coord:event=")?;
+            marker.split(' ').next().map(str::to_owned)
+        });
+        events.collect()
+    }
+
+    /// Why a task is not further along, as `coord why` says it.
+    pub(crate) fn because(&self, number: u64) -> String {
+        let why = self.document(&["why", &number.to_string()]);
+        why["data"]["because"].to_string()
+    }
+
+    /// The number of an issue as an argument.
+    pub(crate) fn branch(&self, number: u64) -> String {
+        text(&self.document(&["why", &number.to_string()])["data"]["runs"][0]["branch"])
+    }
+}
