@@ -271,11 +271,14 @@ fn operate(
             Err(_) => return Refusal::Status(400, "Problems parsing JSON".into()).answer(),
         }
     };
+    let query = pairs(&incoming.query);
+    let given = Some(&body).filter(|it| !it.is_null());
+    report(shared, shared.contract().check_request(found, &query, given));
     let turn = |world: &mut super::world::World| {
         let mut turn = Turn::new(world, &caller.who, caller.rate);
         turn.parameters = found.parameters.clone();
         turn.path = incoming.path.clone();
-        turn.query = pairs(&incoming.query);
+        turn.query.clone_from(&query);
         turn.body = body.clone();
         perform(operation, &mut turn).unwrap_or_else(Refusal::answer)
     };
@@ -287,9 +290,16 @@ fn operate(
         shared.change(turn)
     };
     if answer.status == 501 {
-        shared.desk().violations.push(format!("{operation} is not there, and was asked for"));
+        report(shared, vec![format!("{operation} is not there, and was asked for")]);
+    } else if fault.is_none() {
+        report(shared, shared.contract().check_answer(found, answer.status, &answer.body));
     }
     answer
+}
+
+/// Keeps what is wrong, for the end of the test.
+fn report(shared: &Shared, problems: Vec<String>) {
+    shared.desk().violations.extend(problems);
 }
 
 /// What is no operation of the description but there all the same, or not there at all.

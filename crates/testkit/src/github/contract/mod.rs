@@ -3,13 +3,18 @@
 //!
 //! Schemas are compiled when they are needed first, all from one registry, so that a test pays for what it uses.
 
+mod check;
 mod route;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use schema::Schemas;
 
 pub(super) use route::{Found, Route, decode};
 
@@ -21,6 +26,7 @@ const DESCRIPTION: &[u8] = include_bytes!("../../../openapi/github.json.gz");
 pub(super) struct Contract {
     routes: Vec<Route>,
     document: Value,
+    schemas: OnceLock<Schemas>,
 }
 
 impl Contract {
@@ -40,7 +46,7 @@ impl Contract {
                 Some(Route::new(id, method, path))
             })
         });
-        Self { routes: routes.collect(), document }
+        Self { routes: routes.collect(), document, schemas: OnceLock::new() }
     }
 
     /// The operation that a request is for.
@@ -48,6 +54,10 @@ impl Contract {
         let parts: Vec<_> = path.split('/').skip(1).collect();
         let found = self.routes.iter().filter_map(|route| route.matches(method, &parts));
         found.max_by_key(|it| it.route.literals())
+    }
+
+    fn schemas(&self) -> &Schemas {
+        self.schemas.get_or_init(|| Schemas::new(&self.document["components"]))
     }
 
     /// Whether anything at all is at a path.

@@ -6,8 +6,8 @@ use super::Parameters;
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) operation: String,
-    method: String,
-    pub(crate) template: String,
+    pub(super) method: String,
+    pub(super) template: String,
     parts: Vec<Part>,
 }
 
