@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 use serde_json::Value;
 
@@ -152,11 +152,17 @@ struct Caller {
 fn answer(shared: &Shared, mut incoming: Incoming, fault: Option<&Effect>) -> Response {
     incoming.path = shared.look(|world| by_name(&incoming.path, world));
     let identified = shared.look(|world| identify::identify(&incoming.headers, world));
+    let agent = incoming.headers.contains_key(header::USER_AGENT);
     let refused =
         if matches!(fault, Some(Effect::BadCredentials)) { Err("Bad credentials") } else { identified };
     let found = shared.contract().find(incoming.method.as_str(), &incoming.path);
     let operation = found.as_ref().map(|it| it.route.operation.clone());
     let mut dress = Dress::new(&incoming, operation.as_deref());
+    // <https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent>
+    if !agent {
+        let words = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.";
+        return dress.finish(&Refusal::Forbidden(words.into()).answer());
+    }
     let who = match refused {
         Ok(who) => who,
         Err(words) => return dress.finish(&Refusal::BadCredentials(words).answer()),

@@ -219,6 +219,12 @@ impl GitHub {
         self.shared.desk().operations.clone()
     }
 
+    /// The ids of all operations that GitHub's description has here.
+    #[must_use]
+    pub fn described_operations(&self) -> Vec<String> {
+        self.shared.contract().operations().map(String::from).collect()
+    }
+
     /// Everything that was asked and answered is in GitHub's description, and every fault has happened.
     ///
     /// # Panics

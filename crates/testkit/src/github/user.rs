@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
 
 use super::access::{Access, Credential};
@@ -92,7 +94,7 @@ impl App {
             world.apps.insert(id, app);
             id
         });
-        Self { shared, id, private_key: key.serialize_pem() }
+        Self { shared, id, private_key: pem(&key.serialize_der()) }
     }
 
     /// Its id.
@@ -101,7 +103,7 @@ impl App {
         self.id
     }
 
-    /// The key that it signs with, in PEM.
+    /// The key that it signs with, as PKCS #1 in PEM.
     #[must_use]
     pub fn private_key(&self) -> &str {
         &self.private_key
@@ -128,4 +130,15 @@ impl App {
             id
         })
     }
+}
+
+/// Keys of Apps are handed out as PKCS #1 in PEM, which in PKCS #8 lies behind a version and an algorithm whose
+/// lengths are fixed for RSA.
+/// <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/managing-private-keys-for-github-apps>
+fn pem(pkcs8: &[u8]) -> String {
+    const WRAPPING: usize = 26;
+    let text = STANDARD.encode(&pkcs8[WRAPPING..]);
+    let lines = text.as_bytes().chunks(64).map(|line| format!("{}\n", String::from_utf8_lossy(line)));
+    let body: String = lines.collect();
+    format!("-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n")
 }

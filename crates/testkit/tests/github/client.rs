@@ -1,5 +1,7 @@
 //! A tiny client, so that what is tested is the stand-in and not somebody's library.
 
+use std::borrow::Borrow;
+
 use coord_testkit::github::GitHub;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -91,22 +93,22 @@ impl Client {
     }
 
     #[track_caller]
-    pub(crate) fn post(&self, path: &str, body: Value) -> Reply {
-        self.send("POST", path, &body)
+    pub(crate) fn post(&self, path: &str, body: impl Borrow<Value>) -> Reply {
+        self.send("POST", path, body.borrow())
     }
 
     #[track_caller]
-    pub(crate) fn patch(&self, path: &str, body: Value) -> Reply {
-        self.send("PATCH", path, &body)
+    pub(crate) fn patch(&self, path: &str, body: impl Borrow<Value>) -> Reply {
+        self.send("PATCH", path, body.borrow())
     }
 
     #[track_caller]
-    pub(crate) fn put(&self, path: &str, body: Value) -> Reply {
-        self.send("PUT", path, &body)
+    pub(crate) fn put(&self, path: &str, body: impl Borrow<Value>) -> Reply {
+        self.send("PUT", path, body.borrow())
     }
 
     #[track_caller]
-    pub(crate) fn delete(&self, path: &str, body: Value) -> Reply {
-        self.send("DELETE", path, &body)
+    pub(crate) fn delete(&self, path: &str, body: impl Borrow<Value>) -> Reply {
+        self.send("DELETE", path, body.borrow())
     }
 }

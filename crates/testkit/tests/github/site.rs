@@ -42,12 +42,19 @@ impl Site {
     #[track_caller]
     pub(crate) fn pull(&self, head: &str) -> u64 {
         self.branch(head);
-        self.pull_of(head, json!({}))
+        self.pull_of(head, &json!({}))
+    }
+
+    /// The same as a draft.
+    #[track_caller]
+    pub(crate) fn pull_of_draft(&self, head: &str) -> u64 {
+        self.branch(head);
+        self.pull_of(head, &json!({ "draft": true }))
     }
 
     /// A pull request of octo's from a branch that is there, with more fields than it needs.
     #[track_caller]
-    pub(crate) fn pull_of(&self, head: &str, more: Value) -> u64 {
+    pub(crate) fn pull_of(&self, head: &str, more: &Value) -> u64 {
         let mut body = json!({ "title": format!("Words of {head}"), "head": head, "base": "main" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.octo.post("/repos/acme/api/pulls", body).is(201)["number"].as_u64().unwrap()

@@ -20,6 +20,7 @@ mod refs;
 mod relations;
 mod repos;
 mod reviews;
+mod search;
 mod turn;
 
 pub(super) use answer::{Answer, Refusal};
@@ -60,6 +61,7 @@ pub(super) fn perform(operation: &str, turn: &mut Turn<'_>) -> Reply {
         },
         "users" if name == "get-authenticated" => account::get(turn),
         "rate-limit" if name == "get" => Ok(account::rate_limit(turn)),
+        "search" if name == "issues-and-pull-requests" => search::issues(turn),
         "activity" if name == "list-repo-events" => Ok(repos::events(turn)),
         "actions" if name == "list-workflow-runs-for-repo" => Ok(checks::workflow_runs()),
         _ => Err(Refusal::NotImplemented),

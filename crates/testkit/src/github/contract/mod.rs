@@ -49,6 +49,11 @@ impl Contract {
         Self { routes: routes.collect(), document, schemas: OnceLock::new() }
     }
 
+    /// The ids of all operations.
+    pub(super) fn operations(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.operation.as_str())
+    }
+
     /// The operation that a request is for.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Found<'_>> {
         let parts: Vec<_> = path.split('/').skip(1).collect();

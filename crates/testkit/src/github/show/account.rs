@@ -15,11 +15,13 @@ impl World {
     }
 
     fn show_account(&self, login: &str, id: u64, kind: Kind) -> Value {
-        let api = format!("{}/users/{login}", self.base);
+        // A bot's name has brackets, which no URL may have.
+        let in_url = login.replace('[', "%5B").replace(']', "%5D");
+        let api = format!("{}/users/{in_url}", self.base);
         json!({
             "login": login, "id": id, "node_id": node_id("U", id),
             "avatar_url": format!("{}/avatars/{id}", self.base), "gravatar_id": "",
-            "url": api, "html_url": format!("{}/{login}", self.base),
+            "url": api, "html_url": format!("{}/{in_url}", self.base),
             "followers_url": format!("{api}/followers"), "following_url": format!("{api}/following{{/other_user}}"),
             "gists_url": format!("{api}/gists{{/gist_id}}"),
             "starred_url": format!("{api}/starred{{/owner}}{{/repo}}"),
