@@ -1,6 +1,11 @@
 //! Stories on GitHub: the same commands, against a stateful stand-in whose repositories are real.
 
+mod crash;
 mod flow;
+mod gates;
+mod incident;
+mod limits;
+mod people;
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,7 +14,7 @@ use coord_testkit::github::{Association, GitHub, Permission, Repo};
 use coord_testkit::model::{Step, bash, say};
 use serde_json::Value;
 
-use crate::fleet::{Fleet, text};
+use crate::fleet::Fleet;
 
 /// A fleet whose repo `api` is `acme/api` on GitHub. The account of its developer is `octo`; their git has access of
 /// its own, as a developer's has.
@@ -19,6 +24,7 @@ pub(crate) struct OnGitHub {
     pub(crate) github: GitHub,
     /// `acme/api` there.
     pub(crate) repo: Repo,
+    scripts: bool,
 }
 
 impl Deref for OnGitHub {
@@ -38,15 +44,15 @@ impl DerefMut for OnGitHub {
 impl OnGitHub {
     /// With the real claude; `None`, which has been reported, where that cannot be had.
     pub(crate) fn with_claude() -> Option<Self> {
-        Some(Self::of(Fleet::with_claude()?))
+        Some(Self::of(Fleet::with_claude()?, false))
     }
 
-    /// Without claude, for stories that need no model.
-    pub(crate) fn without_claude() -> Self {
-        Self::of(Fleet::without_claude())
+    /// With workers that are scripts, for stories that need no model: the first `sh` block of an issue's text.
+    pub(crate) fn with_scripts() -> Self {
+        Self::of(Fleet::without_claude(), true)
     }
 
-    fn of(mut fleet: Fleet) -> Self {
+    fn of(mut fleet: Fleet, scripts: bool) -> Self {
         let github = GitHub::start();
         let octo = github.user("octo");
         let repo = github.repo("acme/api", &fleet.api.origin);
@@ -60,7 +66,7 @@ impl OnGitHub {
         fleet.write("gitconfig", &format!("{config}{access}"));
         fleet.set("GITHUB_TOKEN", token);
         fleet.set("GITHUB_API_URL", github.url());
-        let world = Self { fleet, github, repo };
+        let world = Self { fleet, github, repo, scripts };
         world.configure("");
         world
     }
@@ -69,6 +75,9 @@ impl OnGitHub {
     pub(crate) fn configure(&self, more: &str) {
         let origin = self.repo.clone_url();
         self.fleet.configure(&format!("    github: acme/api\n    origin: {origin}\n{more}"));
+        if self.scripts {
+            self.fleet.reconfigure("runtimes:\n", "runtime: script\nruntimes:\n");
+        }
     }
 
     /// An issue by a member, whose worker will do `steps`.
@@ -76,6 +85,28 @@ impl OnGitHub {
         let number = self.repo.issue(title).by("ann", Association::Member).body("Please.").open();
         self.model.on_task(&format!("api#{number}"), steps);
         number
+    }
+
+    /// An issue by a member whose worker is this script.
+    pub(crate) fn scripted(&self, title: &str, lines: &str) -> u64 {
+        let body = format!("Please.\n```sh\n{lines}\n```\n");
+        self.repo.issue(title).by("ann", Association::Member).body(&body).open()
+    }
+
+    /// An issue that a script has done: it adds a list of one word.
+    pub(crate) fn listed(&self, list: &str, word: &str) -> u64 {
+        let lines =
+            format!("printf '{word}\\n' > words/{list}.txt && git add -A && git commit -qm 'Add {list}'");
+        let number = self.scripted(&format!("Add {list}"), &lines);
+        assert_eq!(self.work(number), "done");
+        number
+    }
+
+    /// The same, with an open pull request.
+    pub(crate) fn open(&self, list: &str, word: &str) -> (u64, u64) {
+        let number = self.listed(list, word);
+        let proposed = self.document(&["pr", &number.to_string()]);
+        (number, proposed["data"]["pull_request"]["number"].as_u64().unwrap())
     }
 
     /// An issue that a worker has done: it adds a list of one word.
@@ -93,6 +124,14 @@ impl OnGitHub {
         let proposed = self.coord(["--json", "pr", &number.to_string()]).success().json();
         let pull = proposed["data"]["pull_request"]["number"].as_u64().unwrap();
         (number, pull)
+    }
+
+    /// Somebody replays a branch onto the default branch, and pushes it.
+    pub(crate) fn rebased_as(&self, person: &str, branch: &str) {
+        let dir = self.dir().join("tmp/rebased");
+        self.api.git(self.dir(), ["clone", "--quiet", "--branch", branch, &self.api.url(), dir.as_str()]);
+        self.api.git(&dir, ["-c", &format!("user.name={person}"), "rebase", "--quiet", "origin/main"]);
+        self.api.git(&dir, ["push", "--quiet", "--force", "origin", branch]);
     }
 
     /// What `coord` prints of it as one document.
@@ -123,10 +162,5 @@ impl OnGitHub {
     pub(crate) fn because(&self, number: u64) -> String {
         let why = self.document(&["why", &number.to_string()]);
         why["data"]["because"].to_string()
-    }
-
-    /// The number of an issue as an argument.
-    pub(crate) fn branch(&self, number: u64) -> String {
-        text(&self.document(&["why", &number.to_string()])["data"]["runs"][0]["branch"])
     }
 }

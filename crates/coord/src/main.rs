@@ -14,6 +14,7 @@ mod config;
 mod context;
 mod demo;
 mod error;
+mod log;
 mod render;
 mod say;
 mod session;
@@ -107,7 +108,7 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Agent(_) => {}
     }
     let serves = matches!(cli.command, Command::Agent(_));
-    log_to_stderr(environment.get("COORD_LOG").map(String::as_str), serves);
+    log::start(environment.get("COORD_LOG").map(String::as_str), serves, ui.is_json());
     let cx = surroundings(cli.config, environment)?;
     // The agent server as well: what may block does so on threads of its own, and one loop hands on soonest.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -145,14 +146,6 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
             unreachable!("these need no event loop and are done by now")
         }
     }
-}
-
-/// `COORD_LOG` is a level: error, warn, info, debug or trace.
-fn log_to_stderr(level: Option<&str>, serves: bool) {
-    let otherwise = if serves { tracing::Level::INFO } else { tracing::Level::ERROR };
-    let level = level.and_then(|it| it.parse().ok()).unwrap_or(otherwise);
-    let format = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    format.with_ansi(false).with_target(false).init();
 }
 
 fn surroundings(

@@ -18,6 +18,11 @@ pub struct Ui {
     live: bool,
 }
 
+/// Something that people should hear of although nothing failed by it, from wherever it came up.
+pub fn notice(text: &str) {
+    eprint_line(&crate::error::one_line(text));
+}
+
 /// What could be done next; part of every `--json` document.
 #[derive(Debug, Clone, Serialize)]
 pub struct Next {

@@ -8,6 +8,7 @@ use coord_core::comment::{CommentEvent, Marker, due};
 use coord_core::id::RunId;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd};
+use coord_forge::NOTICE;
 use coord_forge::github::GitHub;
 use coord_forge::github::error::GitHubError;
 use coord_forge::github::write::Search;
@@ -59,7 +60,8 @@ impl Engine {
             self.speak_of(&run, &Settled::default()).await
         };
         if let Err(error) = told.await {
-            tracing::warn!(%run, error = crate::chain(&error), "not said on the forge yet; `coord notify` says it");
+            let error = crate::chain(&error);
+            tracing::warn!(target: NOTICE, "run {run} is not commented on the forge yet ({error}); `coord notify` does it");
         }
     }
 

@@ -6,6 +6,7 @@ use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
 use coord_core::name::{BranchName, CommitSha, RepoName};
 use coord_core::task::TaskRef;
+use coord_forge::NOTICE;
 use coord_forge::landing::Landing;
 use coord_git::merge::MergeResult;
 use coord_git::store::Store;
@@ -160,7 +161,8 @@ impl Engine {
             Ok(()) => self.forget_landing(change).await?,
             Err(error) => {
                 let task = &change.task;
-                tracing::warn!(%task, error = chain(&error), "merged, but its forge was not told; `coord notify` does");
+                let error = chain(&error);
+                tracing::warn!(target: NOTICE, "{task} is merged, but its forge was not told ({error}); `coord notify` tells it");
             }
         }
         Ok(recorded)

@@ -7,6 +7,7 @@ use coord_core::name::{CommitSha, RepoName};
 use coord_core::repo::MergeMethod;
 use coord_core::run::Run;
 use coord_core::task::{TaskRef, TaskState};
+use coord_forge::NOTICE;
 use coord_forge::landing::Landed;
 use tokio::time::Instant;
 
@@ -135,7 +136,8 @@ impl Engine {
                 Ok(run) => run,
                 Err(error @ Error::Board { .. }) => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%repo, error = chain(&error), "the base branch could not be tested");
+                    let error = chain(&error);
+                    tracing::warn!(target: NOTICE, "the base branch of {repo} could not be tested: {error}");
                     continue;
                 }
             };

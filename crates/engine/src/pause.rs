@@ -6,6 +6,7 @@ use coord_core::name::{BranchName, CommitSha, RepoName};
 use coord_core::outcome::Outcome;
 use coord_core::run::Run;
 use coord_core::task::TaskRef;
+use coord_forge::NOTICE;
 use coord_git::store::Store;
 
 use crate::error::Error;
@@ -21,7 +22,7 @@ impl Engine {
 
     /// Records that the forge merged something untested, and stops merging.
     pub(crate) async fn pause(&self, task: &TaskRef, reason: &str, tip: &CommitSha) -> Result<(), Error> {
-        tracing::error!(%task, %tip, reason, "merging is paused");
+        tracing::error!(target: NOTICE, "merging is paused: {reason}");
         self.board.pause(task, reason, tip, clock::now()).await.map_err(Error::board("pausing merging"))
     }
 

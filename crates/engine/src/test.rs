@@ -9,6 +9,7 @@ use coord_core::outcome::Outcome;
 use coord_core::repo::{Permissions, Repo};
 use coord_core::run::{Run, RunKind};
 use coord_core::task::{TaskRef, TaskState};
+use coord_forge::NOTICE;
 use coord_git::refs::Moved;
 use coord_git::remote::{Expect, Push};
 use coord_git::store::Store;
@@ -120,7 +121,8 @@ impl Engine {
             return Ok(());
         };
         if let Err(error) = self.tell_word(&github, open.number, &evidence).await {
-            tracing::warn!(%task, error = chain(&error), "the board has it, but it was not said on the forge");
+            let error = chain(&error);
+            tracing::warn!(target: NOTICE, "the board has your word on {task}, but the forge was not told: {error}");
         }
         self.tell_gates(task).await
     }

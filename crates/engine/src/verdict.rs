@@ -5,6 +5,7 @@ use coord_core::forge::CheckState;
 use coord_core::gate::{Evidence, GateKind, Verdict};
 use coord_core::merge::Candidate;
 use coord_core::pull::{OWN_STATUS, OnForge};
+use coord_forge::NOTICE;
 use coord_forge::github::GitHub;
 use coord_forge::github::error::GitHubError;
 use coord_forge::github::merge::{NewStatus, StatusState};
@@ -28,8 +29,8 @@ impl Engine {
             }
             let status = NewStatus { context: &name, state, description: &words, target_url: None };
             if let Err(error) = github.status(&record.evidence.head, &status).await {
-                let task = &candidate.change.task;
-                tracing::warn!(%task, name, error = chain(&error), "not said on the forge");
+                let (task, error) = (&candidate.change.task, chain(&error));
+                tracing::warn!(target: NOTICE, "status `{name}` of {task} was not set on the forge: {error}");
             }
         }
     }

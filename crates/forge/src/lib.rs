@@ -6,3 +6,7 @@
 
 pub mod github;
 pub mod landing;
+
+/// The tracing target of what people should hear of although nothing failed by it: the front end shows such an
+/// event's message as it stands.
+pub const NOTICE: &str = "notice";

@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use serde_json::Value;
 
+use crate::NOTICE;
 use crate::github::address::Address;
 use crate::github::answer::Answer;
 use crate::github::budget::{Claim, Heard, Standing};
@@ -283,7 +284,10 @@ impl Broker {
                 return Err(GitHubError::WriteBudget { until });
             }
             if !waits {
-                tracing::warn!(%until, "the budget of writes to GitHub is nearly used up: waiting for a turn");
+                tracing::warn!(
+                    target: NOTICE,
+                    "the budget of writes to GitHub is nearly used up: waiting for a turn until {until:.0}"
+                );
             }
             waits = true;
             tokio::time::sleep(until.duration_since(now).unsigned_abs()).await;

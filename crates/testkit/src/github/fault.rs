@@ -158,6 +158,11 @@ impl Faults {
         Some(self.0[at].effect.clone())
     }
 
+    /// Ends those that are for all requests.
+    pub(super) fn end(&mut self) {
+        self.0.retain(|it| it.on.times.is_some());
+    }
+
     /// Those that did not meet all the requests they were for.
     pub(super) fn left(&self) -> Vec<String> {
         let left = self.0.iter().filter(|it| it.on.times.is_some_and(|times| times > 0));

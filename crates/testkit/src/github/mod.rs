@@ -175,6 +175,11 @@ impl GitHub {
         self.shared.desk().faults.add(fault);
     }
 
+    /// Nothing goes wrong any more: faults that were for all requests are over.
+    pub fn mend(&self) {
+        self.shared.desk().faults.end();
+    }
+
     /// Sends the next so many webhook deliveries twice.
     /// <https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries>
     pub fn duplicate_deliveries(&self, count: u32) {

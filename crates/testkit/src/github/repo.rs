@@ -1,6 +1,6 @@
 //! A repository in the hands of a test: what people do to it, and what became of it.
 
-use super::act::{MergeAsked, NewIssue};
+use super::act::{MergeAsked, NewIssue, NewPull};
 use super::record::{Comment, DeliveryView, IssueView, PullView, StatusView};
 use super::shared::Shared;
 use super::world::{
@@ -187,6 +187,26 @@ impl Repo {
             world.review(self.id, number, login, state, "as I see it", None)
         });
         reviewed.unwrap_or_else(|refused| panic!("{login} cannot review #{number}: {refused:?}"));
+    }
+
+    /// Somebody opens a pull request by hand, and returns its number.
+    ///
+    /// # Panics
+    /// When GitHub would not take it.
+    pub fn open_pull_as(&self, login: &str, head: &str, base: &str, title: &str) -> u64 {
+        let new = NewPull {
+            title: title.into(),
+            body: None,
+            head: head.into(),
+            base: base.into(),
+            draft: false,
+            app: None,
+        };
+        let opened = self.shared.change(|world| {
+            world.look_at_refs(self.id, login);
+            world.open_pull(self.id, login, new)
+        });
+        opened.unwrap_or_else(|refused| panic!("{login} cannot open a pull request for {head}: {refused:?}"))
     }
 
     /// Somebody merges a pull request; the commit that the base is at then is returned.
