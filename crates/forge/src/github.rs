@@ -31,6 +31,41 @@ use sha2::{Digest as _, Sha256};
 
 use crate::github::broker::Broker;
 
+/// The operations of GitHub's API that are used, by their names in its published description. A test drives each
+/// of them.
+pub const OPERATIONS: &[&str] = &[
+    "apps/create-installation-access-token",
+    "checks/list-for-ref",
+    "git/list-matching-refs",
+    "issues/add-labels",
+    "issues/create",
+    "issues/create-comment",
+    "issues/get",
+    "issues/list-comments",
+    "issues/list-dependencies-blocked-by",
+    "issues/list-for-repo",
+    "issues/list-sub-issues",
+    "issues/remove-label",
+    "issues/update",
+    "pulls/create",
+    "pulls/create-review",
+    "pulls/get",
+    "pulls/list",
+    "pulls/list-files",
+    "pulls/list-reviews",
+    "pulls/merge",
+    "pulls/request-reviewers",
+    "pulls/update",
+    "repos/compare-commits-with-basehead",
+    "repos/create-commit-status",
+    "repos/get",
+    "repos/get-branch",
+    "repos/get-branch-protection",
+    "repos/get-branch-rules",
+    "repos/get-combined-status-for-ref",
+    "users/get-authenticated",
+];
+
 /// One repository on GitHub, as one credential sees it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct GitHub {

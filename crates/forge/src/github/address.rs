@@ -67,6 +67,12 @@ impl Address {
     }
 }
 
+/// The part of a path that is below a repository, whether that is named by its name or by its id.
+pub(crate) fn within_repo(path: &str) -> &str {
+    let below = |prefix: &str, parts: usize| path.strip_prefix(prefix)?.splitn(parts + 1, '/').nth(parts);
+    below("/repos/", 2).or_else(|| below("/repositories/", 1)).unwrap_or(path)
+}
+
 /// `text` as one segment of a path, or as a value in a query.
 pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -110,6 +116,14 @@ mod tests {
             let error = Address::parse(bad).unwrap_err().to_string();
             assert!(error.contains("API address") && !error.contains("pw"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_below_a_repository_does_not_depend_on_what_that_is_called() {
+        assert_eq!(within_repo("/repos/acme/api/issues/1"), "issues/1");
+        assert_eq!(within_repo("/repositories/7/issues/1"), "issues/1");
+        assert_eq!(within_repo("/user"), "/user");
+        assert_eq!(within_repo("/repos/acme/api"), "/repos/acme/api");
     }
 
     #[test]

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use camino::Utf8PathBuf;
-use http::{Method, StatusCode, header};
+use http::{Method, header};
 use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use serde_json::Value;
 
 use crate::NOTICE;
-use crate::github::address::Address;
+use crate::github::address::{Address, within_repo};
 use crate::github::answer::Answer;
 use crate::github::budget::{Claim, Heard, Standing};
 use crate::github::cache::Entry;
@@ -143,13 +143,15 @@ impl Broker {
         let at = format!("GET {path}");
         let separator = if path.contains('?') { '&' } else { '?' };
         let first = format!("{path}{separator}per_page={PAGE}");
+        // With the newest first, whatever is added changes the first page, and so the way to the next ones.
+        let grows_at_its_end = !path.contains("direction=desc");
         let mut all = Vec::new();
         let mut path = first.clone();
         for number in 1..=PAGES {
             let answer = self.get(&path, age).await?;
             let page = items(&answer)?;
             // A full page that has not changed does not know of one that was begun after it.
-            let may_have_more = answer.known && page.len() == PAGE;
+            let may_have_more = grows_at_its_end && answer.known && page.len() == PAGE;
             all.extend(page);
             path = match &answer.next {
                 Some(next) => self.follow(&at, next)?,
@@ -160,7 +162,8 @@ impl Broker {
         Err(GitHubError::TooMany { at, pages: PAGES })
     }
 
-    /// Sends a write, once.
+    /// Sends a write, once. It is sent on to a repository that was renamed, and to nothing else: what has
+    /// another number there is not what was meant.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -178,8 +181,13 @@ impl Broker {
                 Meaning::Done(reply) => {
                     return Ok(Answer::written(at, reply.body));
                 }
-                Meaning::Elsewhere(status, to) if is_repeatable(status) => path = self.follow(&at, &to)?,
-                Meaning::Elsewhere(_, to) => return Err(GitHubError::Moved { at, to: quoted(&to) }),
+                Meaning::Elsewhere(to) => {
+                    let there = self.follow(&at, &to)?;
+                    if within_repo(&there) != within_repo(&path) {
+                        return Err(GitHubError::Moved { at, to: quoted(&to) });
+                    }
+                    path = there;
+                }
                 Meaning::Unchanged(_) => return Err(unasked(at)),
             }
         }
@@ -210,7 +218,7 @@ impl Broker {
                 let next = reply.next().map(str::to_owned).or(entry.next);
                 Ok(Ok(Answer::kept(at, Entry { next, ..entry })))
             }
-            Meaning::Elsewhere(_, to) => Ok(Err(to)),
+            Meaning::Elsewhere(to) => Ok(Err(to)),
         }
     }
 
@@ -352,12 +360,6 @@ fn is_worth_another_try(error: &GitHubError) -> bool {
             | GitHubError::Malformed { .. }
             | GitHubError::Server { status: 502..=504, .. }
     )
-}
-
-/// Whether the same request is to be made where GitHub points; any other redirect would turn it into a read:
-/// <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>.
-fn is_repeatable(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 fn unasked(at: String) -> GitHubError {

@@ -19,8 +19,9 @@ pub(crate) enum Meaning {
     Done(Reply),
     /// Nothing has changed.
     Unchanged(Reply),
-    /// It lies there.
-    Elsewhere(StatusCode, String),
+    /// It lies there, and the same request is to be made there, whatever its method:
+    /// <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>.
+    Elsewhere(String),
 }
 
 /// Names the outcome of the request `at`, and says what it teaches. `now` is when it came.
@@ -117,7 +118,7 @@ impl Reply {
         }
         if self.status.is_redirection() {
             let to = self.header(header::LOCATION.as_str()).unwrap_or_default();
-            return Ok(Meaning::Elsewhere(self.status, to.to_owned()));
+            return Ok(Meaning::Elsewhere(to.to_owned()));
         }
         if let Sign::Limited(kind, wait) = self.sign(now) {
             let until = now + wait.unwrap_or_default();
