@@ -1,0 +1,65 @@
+//! The rules of a branch, and what is known of them without the right to see them.
+
+use coord_core::forge::{Protection as Known, Rules};
+use coord_testkit::github::{Permission, Protection};
+
+use crate::site::{NOW, Site, name, token};
+
+fn checks(names: &[&str]) -> Protection {
+    Protection { required_checks: names.iter().map(|it| (*it).to_owned()).collect(), ..Protection::default() }
+}
+
+#[tokio::test]
+async fn a_branch_that_is_not_protected_is_known_to_have_no_rules() {
+    let site = Site::new();
+    let protection = site.octo().protection(&name("main"), NOW).await.unwrap();
+    assert_eq!(protection, Known::Known(Rules::default()));
+}
+
+#[tokio::test]
+async fn whoever_administers_sees_both_kinds_of_rules_as_one() {
+    let site = Site::new();
+    site.api.collaborator("root", Permission::Admin);
+    let classic = Protection { strict: true, approvals: 1, ..checks(&["build"]) };
+    site.api.protect("main", classic);
+    site.api.ruleset("main", Protection { approvals: 2, ..checks(&["lint"]) });
+    let client = site.client(&token(&site.github.user("root").token()));
+    let Known::Known(rules) = client.protection(&name("main"), NOW).await.unwrap() else {
+        panic!("an administrator may see it");
+    };
+    assert_eq!(rules.checks.iter().map(String::as_str).collect::<Vec<_>>(), ["build", "lint"]);
+    assert!(rules.strict && rules.pull_request_only);
+    assert_eq!(rules.approvals, 2);
+}
+
+#[tokio::test]
+async fn a_branch_with_rulesets_only_is_known_to_who_may_see_that_there_is_nothing_else() {
+    let site = Site::new();
+    site.api.collaborator("root", Permission::Admin);
+    site.api.ruleset("main", checks(&["lint"]));
+    let client = site.client(&token(&site.github.user("root").token()));
+    let protection = client.protection(&name("main"), NOW).await.unwrap();
+    assert!(matches!(&protection, Known::Known(rules) if rules.checks.contains("lint")), "{protection:?}");
+}
+
+#[tokio::test]
+async fn protection_that_may_not_be_seen_is_unknown_with_what_everybody_sees() {
+    let site = Site::new();
+    site.api.protect("main", Protection { approvals: 2, ..checks(&["build"]) });
+    site.api.ruleset("main", checks(&["lint"]));
+    let protection = site.octo().protection(&name("main"), NOW).await.unwrap();
+    let Known::Unknown { reason, at_least } = protection else { panic!("{protection:?}") };
+    assert!(reason.contains("Administration"), "{reason}");
+    assert_eq!(at_least.checks.iter().map(String::as_str).collect::<Vec<_>>(), ["build", "lint"]);
+    assert_eq!(at_least.approvals, 0);
+}
+
+#[tokio::test]
+async fn a_branch_that_only_some_may_push_to_takes_pull_requests_only() {
+    let site = Site::new();
+    site.api.collaborator("root", Permission::Admin);
+    site.api.protect("main", Protection { restrict_pushes: Some(Vec::new()), ..Protection::default() });
+    let client = site.client(&token(&site.github.user("root").token()));
+    let protection = client.protection(&name("main"), NOW).await.unwrap();
+    assert!(matches!(&protection, Known::Known(rules) if rules.pull_request_only), "{protection:?}");
+}
