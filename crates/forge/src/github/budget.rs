@@ -2,7 +2,7 @@
 //! that leaves GitHub alone while it fails.
 //!
 //! Pure decisions over a state that is kept on disk. Time and chance are arguments. What must hold: no minute
-//! has more than [`WRITES_PER_MINUTE`] writes and no hour more than [`WRITES_PER_HOUR`], whoever shares the
+//! has more than [`Standing::MINUTE`] writes and no hour more than [`Standing::HOUR`], whoever shares the
 //! state; a pause is never shortened by anything but time; a clock that is set back holds nobody up for longer
 //! than the pause or the window would have lasted.
 

@@ -15,8 +15,9 @@ use crate::github::error::quoted;
 
 /// GitHub ends every request after ten seconds itself; connecting takes its own time.
 const ANSWER: Duration = Duration::from_secs(30);
-/// The longest answer that is read.
-const BODY: usize = 8 << 20;
+/// The longest answer that is read. A page of a hundred issues of the longest kind, every character of them
+/// escaped, fits: no stranger's issue keeps the others from being read.
+const BODY: usize = 48 << 20;
 
 /// What is asked. The path is the whole one, as it is sent.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,9 @@ pub(crate) struct Request<'a> {
 /// What came back.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
+    /// Whether it is the answer to what was asked. An App's installation has to get a token first; when that is
+    /// refused, this is the refusal, and the request was not sent.
+    pub(crate) sent: bool,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -54,9 +58,6 @@ pub(crate) enum Failure {
     /// The answer is not JSON.
     #[error("{0}")]
     Nonsense(String),
-    /// The App's installation gets no token, and this is why.
-    #[error("no token for the installation")]
-    NoToken(Box<Reply>),
 }
 
 /// Sends a request with the client's credential and reads the whole answer.
@@ -82,21 +83,24 @@ async fn send(client: &Octocrab, request: Request<'_>) -> Result<Reply, Failure>
     let request = builder
         .body(request.body.cloned().unwrap_or_default())
         .map_err(|error| Failure::NeverLeft(quoted(&error.to_string())))?;
-    let (head, body) = client.execute(request).await.map_err(unsent)?.into_parts();
+    let (head, body) = match client.execute(request).await {
+        Ok(response) => response.into_parts(),
+        Err(error) => return without_response(error),
+    };
     let body = match Limited::new(body, BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(Failure::TooLong),
         Err(_) => return Err(Failure::CutShort),
     };
-    Ok(Reply { status: head.status, headers: head.headers, body })
+    Ok(Reply { sent: true, status: head.status, headers: head.headers, body })
 }
 
-/// What kept the client from handing over an answer.
-fn unsent(error: octocrab::Error) -> Failure {
+/// What kept the client from handing over a response.
+fn without_response(error: octocrab::Error) -> Result<Reply, Failure> {
     if let octocrab::Error::GitHub { source, .. } = error {
         let body = serde_json::json!({ "message": source.message }).to_string();
         let headers = source.headers.clone().unwrap_or_default();
-        return Failure::NoToken(Box::new(Reply { status: source.status_code, headers, body: body.into() }));
+        return Ok(Reply { sent: false, status: source.status_code, headers, body: body.into() });
     }
     let mut reasons = Vec::new();
     let mut cause = error.source();
@@ -107,5 +111,5 @@ fn unsent(error: octocrab::Error) -> Failure {
     // The client's own error types are not ours to name, and this is how its connector's failures are called.
     let never_left = reasons.iter().any(|it| it == "client error (Connect)");
     let reason = quoted(&reasons.join(": "));
-    if never_left { Failure::NeverLeft(reason) } else { Failure::Lost(reason) }
+    Err(if never_left { Failure::NeverLeft(reason) } else { Failure::Lost(reason) })
 }

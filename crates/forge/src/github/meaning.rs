@@ -34,30 +34,29 @@ pub(crate) fn understand(
     now: Timestamp,
 ) -> (Result<Meaning, GitHubError>, Heard) {
     let at = at.to_owned();
-    match outcome.and_then(whole) {
+    let failure = match outcome.and_then(whole) {
         Ok(reply) => {
+            let write = write && reply.sent;
+            let at = if reply.sent { at } else { format!("{at} (a token for the installation)") };
             let heard = reply.heard(write, now);
-            (reply.meaning(at, write, now), heard)
+            return (reply.meaning(at, write, now), heard);
         }
-        // This was the answer to the request for a token; ours was not sent.
-        Err(Failure::NoToken(reply)) => {
-            let heard = reply.heard(write, now);
-            (reply.meaning(format!("{at} (a token for the installation)"), false, now), heard)
+        Err(failure) => failure,
+    };
+    let reason = failure.to_string();
+    // An answer that is too long is one, after all.
+    let well = matches!(failure, Failure::TooLong);
+    let sign = if well { Sign::Well } else { Sign::Failing(reason.clone()) };
+    let error = match failure {
+        Failure::NeverLeft(_) => GitHubError::Unreachable { at, reason },
+        Failure::Lost(_) | Failure::CutShort | Failure::TooLong | Failure::Nonsense(_) if write => {
+            GitHubError::Unanswered { at, reason }
         }
-        Err(failure) => {
-            let reason = failure.to_string();
-            let heard = Heard { write, quota: None, scopes: None, sign: Sign::Failing(reason.clone()) };
-            let error = match failure {
-                Failure::NeverLeft(_) => GitHubError::Unreachable { at, reason },
-                _ if write => GitHubError::Unanswered { at, reason },
-                Failure::Lost(_) => GitHubError::Unreachable { at, reason },
-                Failure::CutShort => GitHubError::Truncated { at },
-                Failure::TooLong | Failure::Nonsense(_) => GitHubError::Malformed { at, reason },
-                Failure::NoToken(_) => unreachable!("it has an arm of its own"),
-            };
-            (Err(error), heard)
-        }
-    }
+        Failure::Lost(_) => GitHubError::Unreachable { at, reason },
+        Failure::CutShort => GitHubError::Truncated { at },
+        Failure::TooLong | Failure::Nonsense(_) => GitHubError::Malformed { at, reason },
+    };
+    (Err(error), Heard { write, quota: None, scopes: None, sign })
 }
 
 /// Whether an answer that says that all is well is JSON to its end.
@@ -117,7 +116,7 @@ impl Reply {
             return Ok(Meaning::Done(self));
         }
         if self.status.is_redirection() {
-            let to = self.header(header::LOCATION.as_str()).unwrap_or_default();
+            let to = self.header(header::LOCATION.as_str()).unwrap_or("nowhere");
             return Ok(Meaning::Elsewhere(to.to_owned()));
         }
         if let Sign::Limited(kind, wait) = self.sign(now) {

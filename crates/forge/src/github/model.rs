@@ -201,7 +201,7 @@ pub(crate) struct Pull {
 #[derive(Debug, Deserialize)]
 struct Tip {
     #[serde(rename = "ref")]
-    name: BranchName,
+    name: String,
     sha: CommitSha,
     /// `None` when the fork was deleted.
     repo: Option<Repo>,
@@ -212,10 +212,20 @@ struct Repo {
     id: u64,
 }
 
-impl TryFrom<Pull> for core::Pull {
-    type Error = &'static str;
+impl Pull {
+    /// Whether its branch is in somebody's fork.
+    pub(crate) fn is_from_a_fork(&self) -> bool {
+        let id = |tip: &Tip| tip.repo.as_ref().map(|it| it.id);
+        id(&self.head).is_none() || id(&self.head) != id(&self.base)
+    }
+}
 
-    fn try_from(pull: Pull) -> Result<Self, &'static str> {
+impl TryFrom<Pull> for core::Pull {
+    type Error = String;
+
+    fn try_from(pull: Pull) -> Result<Self, String> {
+        let same_repo = !pull.is_from_a_fork();
+        let branch = |name: &str| name.parse::<BranchName>().map_err(|error| error.to_string());
         let state = match (pull.state, pull.merged_at) {
             (State::Open, _) => PullRequestState::Open,
             (State::Closed, None) => PullRequestState::Closed,
@@ -223,7 +233,6 @@ impl TryFrom<Pull> for core::Pull {
                 commit: pull.merge_commit_sha.ok_or("a merged pull request has no merge commit")?,
             },
         };
-        let id = |tip: &Tip| tip.repo.as_ref().map(|it| it.id);
         Ok(Self {
             number: pull.number,
             state,
@@ -231,10 +240,10 @@ impl TryFrom<Pull> for core::Pull {
             title: pull.title,
             body: pull.body.unwrap_or_default(),
             author: login(pull.user),
-            same_repo: id(&pull.head).is_some() && id(&pull.head) == id(&pull.base),
-            branch: pull.head.name,
+            branch: branch(&pull.head.name)?,
+            same_repo,
             head: pull.head.sha,
-            base_branch: pull.base.name,
+            base_branch: branch(&pull.base.name)?,
             mergeable: pull.mergeable,
             url: pull.html_url,
         })

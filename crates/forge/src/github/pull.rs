@@ -77,10 +77,49 @@ impl GitHub {
 
 /// The pull request that GitHub answered with.
 pub(crate) fn pull(answer: &Answer) -> Result<Pull, GitHubError> {
-    answer.parse::<model::Pull>()?.try_into().map_err(|reason: &str| answer.malformed(reason))
+    answer.parse::<model::Pull>()?.try_into().map_err(|reason: String| answer.malformed(&reason))
 }
 
+/// Those of a page. What cannot be told of a pull request from a fork is not told at all: anybody can open one,
+/// with a branch of a name that is none here, and it must not hide the others.
 fn pulls(answer: &Answer) -> Result<Vec<Pull>, GitHubError> {
-    let pulls = answer.parse::<Vec<model::Pull>>()?.into_iter();
-    pulls.map(|it| it.try_into().map_err(|reason: &str| answer.malformed(reason))).collect()
+    let mut pulls = Vec::new();
+    for pull in answer.parse::<Vec<model::Pull>>()? {
+        let from_a_fork = pull.is_from_a_fork();
+        match Pull::try_from(pull) {
+            Ok(pull) => pulls.push(pull),
+            Err(_) if from_a_fork => {}
+            Err(reason) => return Err(answer.malformed(&reason)),
+        }
+    }
+    Ok(pulls)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shown(number: u64, branch: &str, repo: u64) -> Value {
+        let sha = "a".repeat(40);
+        json!({
+            "number": number, "state": "open", "title": "t", "html_url": "https://x/1", "user": null,
+            "head": { "ref": branch, "sha": sha, "repo": { "id": repo } },
+            "base": { "ref": "main", "sha": sha, "repo": { "id": 1 } },
+        })
+    }
+
+    #[test]
+    fn a_fork_with_a_branch_of_a_name_that_is_none_here_hides_no_other_pull_request() {
+        let page = |last: Value| {
+            let page = json!([shown(1, &"x".repeat(240), 2), shown(2, "topic", 2), last]);
+            pulls(&Answer::written("GET /pulls".to_owned(), Bytes::from(page.to_string())))
+        };
+        let read = page(shown(3, "topic", 1)).unwrap();
+        let told: Vec<_> = read.iter().map(|it| (it.number, it.same_repo, it.author.as_str())).collect();
+        assert_eq!(told, [(2, false, "ghost"), (3, true, "ghost")]);
+        page(shown(3, &"x".repeat(240), 1)).expect_err("a branch of this repository is not left out");
+    }
 }

@@ -32,10 +32,7 @@ async fn a_token_without_a_permission_is_told_which_one_it_needs() {
     let client = site.client(&token(&site.octo.fine_grained(&[("issues", Access::Read)])));
     client.issue(number, NOW).await.unwrap();
     let error = client.comment_once(number, "<!-- coord:x -->", "Hello", Search::Not).await.unwrap_err();
-    let needs = match &error {
-        GitHubError::Forbidden { needs: Some(needs), .. } => needs,
-        _ => panic!("{error}"),
-    };
+    let GitHubError::Forbidden { needs: Some(needs), .. } = &error else { panic!("{error}") };
     assert!(needs.contains("issues=write"), "{needs}");
     assert!(error.to_string().contains(needs.as_str()), "{error}");
     assert!(site.api.comments(number).is_empty());
@@ -115,11 +112,8 @@ async fn an_issue_that_was_transferred_is_told_apart_from_a_rename() {
     let _first = web.issue("Another").open();
     let there = site.api.transfer_issue(number, &web);
     let error = client.issue(number, NOW).await.unwrap_err();
-    let to = match &error {
-        GitHubError::Transferred { to, .. } => to.clone(),
-        _ => panic!("{error}"),
-    };
-    assert_eq!(to, format!("acme/web#{there}"));
+    let GitHubError::Transferred { to, .. } = &error else { panic!("{error}") };
+    assert_eq!(*to, format!("acme/web#{there}"));
     let error = client.comment_once(number, "<!-- coord:x -->", "Hello", Search::Not).await.unwrap_err();
     assert!(matches!(error, GitHubError::Moved { .. }), "{error}");
     assert!(web.comments(there).is_empty(), "nothing is written where nobody meant to");
@@ -127,6 +121,8 @@ async fn an_issue_that_was_transferred_is_told_apart_from_a_rename() {
 
 #[tokio::test]
 async fn a_read_is_tried_three_times_and_no_more() {
+    type Is = fn(&GitHubError) -> bool;
+
     let site = Site::new();
     let number = site.api.issue("It is slow").open();
     let client = site.octo();
@@ -143,17 +139,16 @@ async fn a_read_is_tried_three_times_and_no_more() {
         assert_eq!(client.issue(number, NOW).await.unwrap().title, title);
         assert_eq!(site.github.requests().len() - before, 3);
     }
-    let unreachable = |it: &GitHubError| matches!(it, GitHubError::Unreachable { .. });
-    let outcomes: [(_, fn(&GitHubError) -> bool); 4] = [
-        (issue().times(3).status(503), |it| matches!(it, GitHubError::Server { status: 503, .. })),
-        (issue().times(3).malformed(), |it| {
-            matches!(it, GitHubError::Malformed { .. } | GitHubError::Truncated { .. })
-        }),
+    let server: Is = |it| matches!(it, GitHubError::Server { status: 503, .. });
+    let unreachable: Is = |it| matches!(it, GitHubError::Unreachable { .. });
+    let nonsense: Is = |it| matches!(it, GitHubError::Malformed { .. } | GitHubError::Truncated { .. });
+    // How much of an answer arrives before its connection is cut is not ours to say.
+    let cut: Is = |it| matches!(it, GitHubError::Truncated { .. } | GitHubError::Unreachable { .. });
+    let outcomes = [
+        (issue().times(3).status(503), server),
+        (issue().times(3).malformed(), nonsense),
         (issue().times(3).drop_before(), unreachable),
-        // How much of an answer arrives before its connection is cut is not ours to say.
-        (issue().times(3).truncated(), |it| {
-            matches!(it, GitHubError::Truncated { .. } | GitHubError::Unreachable { .. })
-        }),
+        (issue().times(3).truncated(), cut),
     ];
     for (n, (fault, is_it)) in outcomes.into_iter().enumerate() {
         site.api.edit_issue(number, &format!("edit {n}"), "");

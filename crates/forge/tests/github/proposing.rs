@@ -15,10 +15,8 @@ async fn propose(client: &GitHub, branch: &str, title: &str, body: &str) -> Prop
 }
 
 fn opened(proposed: Proposed) -> Pull {
-    match proposed {
-        Proposed::Opened(pull) => pull,
-        other => panic!("{other:?}"),
-    }
+    let Proposed::Opened(pull) = proposed else { panic!("{proposed:?}") };
+    pull
 }
 
 #[tokio::test]

@@ -81,10 +81,9 @@ impl Site {
         let base = name("main");
         let new =
             NewPull { branch: &branch, base: &base, title: "A change", body: "It changes.", draft: false };
-        match client.propose(&new).await.unwrap() {
-            Proposed::Opened(pull) => (pull.number, head),
-            other => panic!("{other:?}"),
-        }
+        let proposed = client.propose(&new).await.unwrap();
+        let Proposed::Opened(pull) = proposed else { panic!("{proposed:?}") };
+        (pull.number, head)
     }
 }
 
