@@ -1,6 +1,7 @@
 //! `coord doctor`: each thing that can be broken is seen, named and has a cure.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 use coord_testkit::model::{Model, error, say};
 use coord_testkit::world::World;
@@ -135,6 +136,21 @@ fn what_the_predecessor_left_is_recognised_and_untouched() {
     let board = world.write("home/.coord/board.json", "{}");
     assert_check(&world, "predecessor", "ok", "board.json");
     assert_eq!(fs_err::read_to_string(board).unwrap(), "{}");
+}
+
+#[test]
+fn a_home_that_others_may_look_into_is_closed_when_asked_to() {
+    let world = world();
+    world.write("home/.coord/something", "");
+    let mode =
+        |mode| fs_err::set_permissions(world.coord_home(), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o755);
+    let warned = assert_check(&world, "COORD_HOME", "warn", "mode 755");
+    assert_eq!(warned["cure"], "coord doctor --fix");
+    let repaired = world.coord(["doctor", "--fix", "--json"]).json()["data"]["repaired"].clone();
+    assert!(repaired[0].as_str().unwrap().contains("mode 700"), "{repaired}");
+    assert_check(&world, "COORD_HOME", "ok", ".coord");
+    assert_eq!(world.coord(["doctor", "--fix", "--json"]).json()["data"]["repaired"], serde_json::json!([]));
 }
 
 #[test]

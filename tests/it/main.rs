@@ -28,6 +28,7 @@ mod merging;
 mod refusals;
 mod script;
 mod sessions;
+mod slash;
 mod surviving;
 mod vanished;
 mod watching;

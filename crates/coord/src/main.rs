@@ -18,6 +18,7 @@ mod log;
 mod render;
 mod say;
 mod session;
+mod slash;
 mod ui;
 
 use std::collections::BTreeMap;

@@ -1,14 +1,16 @@
 //! `coord doctor`: everything that work depends on, looked at one by one, each with what was seen and its cure.
 //!
-//! What must hold: nothing is repaired or written; what cannot be found out is a warning that says so, never
+//! What must hold: without `--fix`, nothing is repaired or written; what cannot be found out is a warning that says so, never
 //! ok; no secret is printed. Checks are independent: one that fails hides no other, and those that wait for a
 //! network wait side by side.
 
 mod claude;
+mod fix;
 mod fleet;
 mod local;
 mod probe;
 mod repos;
+mod slash;
 
 use futures_util::future::join;
 use serde::Serialize;
@@ -24,6 +26,10 @@ pub struct Args {
     /// Also have the runtime answer one tiny question, as a worker would: this costs a fraction of a cent
     #[arg(long)]
     probe: bool,
+    /// First repair what can be repaired safely: slash commands that an older version wrote, and who may look into
+    /// COORD_HOME
+    #[arg(long)]
+    fix: bool,
 }
 
 /// How a check went.
@@ -65,6 +71,8 @@ impl Check {
 #[derive(Serialize)]
 struct Document {
     healthy: bool,
+    /// What `--fix` repaired, in sentences.
+    repaired: Vec<String>,
     checks: Vec<Check>,
 }
 
@@ -73,6 +81,7 @@ struct Document {
 /// # Errors
 /// When a check fails.
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+    let repaired = if args.fix { fix::all(cx) } else { Vec::new() };
     let mut checks = local::checks(cx);
     match cx.config() {
         Ok(config) => {
@@ -87,9 +96,11 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     }
     let failed = checks.iter().filter(|it| it.status == Status::Fail).count();
     let count = checks.len();
-    let human = listing(&checks, ui);
+    let mut human: Vec<_> =
+        repaired.iter().map(|it| format!("{}  {it}", ui.paint(Tone::Good, "done"))).collect();
+    human.push(listing(&checks, ui));
     let next: &[Next] = &[];
-    ui.finish(&Document { healthy: failed == 0, checks }, &human, next)?;
+    ui.finish(&Document { healthy: failed == 0, repaired, checks }, &human.join("\n"), next)?;
     if failed == 0 {
         return Ok(());
     }
@@ -100,6 +111,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 async fn of_config(args: &Args, cx: &Context, config: &Config) -> Vec<Check> {
     let (mut checks, fleet) = join(repos::checks(cx, config), fleet::checks(cx, config)).await;
     checks.extend(fleet);
+    checks.extend(slash::checks(cx, config));
     let worker = claude::worker(cx, config);
     let (claude, usable) = claude::checks(cx, config, &worker).await;
     checks.extend(claude);

@@ -60,7 +60,7 @@ fn home(home: &Utf8Path) -> Check {
             "others may look into {home} (mode {:o}); tokens in it are protected",
             metadata.mode() & 0o777
         );
-        return Check::warn(subject, seen, format!("chmod 700 {home}"));
+        return Check::warn(subject, seen, "coord doctor --fix");
     }
     Check::ok(subject, home.as_str())
 }
