@@ -200,3 +200,65 @@ fn a_file_of_ours_that_names_github_is_not_taken_for_a_predecessors() {
     world.coord(["init", "--yes", "--force"]).success();
     assert!(written(&world).contains("repo_paths"), "it is written anew, from what is found");
 }
+
+/// A world whose repo `api` is on GitHub, and in which `gh` holds nothing.
+fn on_github(origin: &str) -> World {
+    let world = world();
+    let repo = world.repo("api");
+    repo.git(&repo.clone, ["remote", "set-url", "origin", origin]);
+    let gh = world.write("bin/gh", "#!/bin/sh\nexit 1\n");
+    fs_err::set_permissions(gh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world
+}
+
+/// What is in force for the repo `api`: its repository on GitHub, and its forge.
+fn forge(world: &World) -> [String; 2] {
+    let shown = world.coord(["config", "--json"]).success().json()["data"]["config"]["repos"][0].clone();
+    ["github", "forge"].map(|it| shown[it].as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_repo_on_github_has_its_tasks_there_once_somebody_can_speak_to_it() {
+    let mut world = on_github("git@github.com:acme/api.git");
+    let said = world.coord(["init", "--yes"]).success().stdout;
+    assert_eq!(forge(&world), ["acme/api", "local"]);
+    assert!(
+        said.contains("GITHUB_TOKEN is not set") && said.contains("remove the line `forge: local`"),
+        "{said}"
+    );
+    let text = written(&world);
+    fs_err::write(world.dir().join("coordinator.yml"), text.replace("    forge: local\n", "")).unwrap();
+    assert_eq!(forge(&world), ["acme/api", "github"], "that line is all there is to it");
+
+    world.set("GITHUB_TOKEN", "ghp_dummy");
+    let said = world.coord(["init", "--yes", "--force"]).success().stdout;
+    assert_eq!(forge(&world), ["acme/api", "github"]);
+    assert!(!said.contains("forge: local") && !written(&world).contains("ghp_dummy"), "{said}");
+    world.coord(["init", "--yes", "--force", "--local"]).success();
+    assert_eq!(forge(&world), ["acme/api", "local"]);
+}
+
+#[test]
+fn where_the_tasks_of_a_repo_on_github_are_is_asked_like_the_rest() {
+    let mut world = on_github("https://github.com/acme/api.git");
+    world.set("GITHUB_TOKEN", "ghp_dummy");
+    let (done, asked) = answer(&world, &["", "", "-", "", "", "", "", "", "n"]);
+    assert!(done, "{asked}");
+    assert!(asked.contains("api: are its issues and pull requests on GitHub, in acme/api? [Y/n]"), "{asked}");
+    assert_eq!(forge(&world), ["acme/api", "local"]);
+}
+
+#[test]
+fn a_github_enterprise_is_known_by_its_api_and_stays_known() {
+    let mut world = on_github("ssh://git@ghe.example.org/acme/api");
+    let api = "https://ghe.example.org/api/v3";
+    world.coord(["init", "--yes"]).success();
+    assert_eq!(forge(&world), ["", "local"], "nothing says that this is one");
+    world.set("GITHUB_API_URL", api);
+    world.set("GITHUB_TOKEN", "ghp_dummy");
+    world.coord(["init", "--yes", "--force"]).success();
+    world.set("GITHUB_API_URL", "");
+    assert_eq!(forge(&world), ["acme/api", "github"]);
+    let shown = world.coord(["config", "--json"]).success().json();
+    assert_eq!(shown["data"]["config"]["github"]["api_url"], api);
+}

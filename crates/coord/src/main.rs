@@ -123,7 +123,7 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
 
 async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     match command {
-        Command::Init(args) => cli::init::run(args, cx, ui),
+        Command::Init(args) => cli::init::run(args, cx, ui).await,
         Command::Config(args) => cli::config::run(args, cx, ui).await,
         Command::Doctor(args) => cli::doctor::run(args, cx, ui).await,
         Command::Demo(args) => demo::run(args, cx, ui).await,

@@ -6,6 +6,7 @@
 
 mod ask;
 mod commands;
+mod github;
 mod interview;
 mod place;
 mod survey;
@@ -69,6 +70,9 @@ pub struct Args {
     /// Give repos without an origin a bare one under COORD_HOME, and name it in the clone
     #[arg(long)]
     create_origin: bool,
+    /// Keep tasks and pull requests on the board, also those of repos that are on GitHub
+    #[arg(long)]
+    local: bool,
     /// Also write the slash commands /coordinator and /board for Claude Code; where there is a configuration, only
     /// these
     #[arg(long)]
@@ -95,33 +99,34 @@ struct Written {
 ///
 /// # Errors
 /// When there is one already, no repo can be used, or nobody is there to be asked.
-pub fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
+pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let there = args.claude && !args.force && cx.config_path().is_some_and(|it| it.exists());
-    let config = if there { None } else { Some(configure(args, cx, ui)?) };
+    let config = if there { None } else { Some(configure(args, cx, ui).await?) };
     let commands = if args.claude { commands::install(cx)? } else { Vec::new() };
     report(&Document { config, commands }, ui)
 }
 
-fn configure(args: &Args, cx: &Context, ui: &Ui) -> Result<Written, CliError> {
+async fn configure(args: &Args, cx: &Context, ui: &Ui) -> Result<Written, CliError> {
     if !args.yes && !cx.interactive {
         return Err(CliError::new(ErrorKind::Usage, "nobody is there to be asked: this is not a terminal")
             .hint("`coord init --yes` takes every proposal"));
     }
     let path = cx.config_flag.as_ref().map_or_else(|| cx.cwd.join(CONFIG_FILE), |it| cx.absolute(it));
     let git = Git::new(cx.environment.iter().map(|(name, value)| (name.into(), value.into())));
-    let mut session = Interview { args, cx, git, asker: Asker { ui, asks: !args.yes }, notes: Vec::new() };
+    let mut session = Interview::new(args, cx, git, Asker { ui, asks: !args.yes }, &path)?;
     let old = place::existing(&path, cx, args.force)?;
     let converted = old.as_deref().and_then(convert);
     let (draft, dropped) = match converted {
         Some(Converted { mut draft, dropped }) => {
             session.bring_home(&mut draft, &path)?;
+            draft.repos.iter_mut().for_each(|it| it.local = args.local);
             session.note(format!(
                 "carried over from the predecessor's file; it is kept as {}",
                 place::kept(&path)
             ));
             (draft, dropped)
         }
-        None => (session.draft()?, Vec::new()),
+        None => (session.draft().await?, Vec::new()),
     };
     let text = draft.to_string();
     Config::parse(&text, &path, cx)?;
@@ -132,7 +137,7 @@ fn configure(args: &Args, cx: &Context, ui: &Ui) -> Result<Written, CliError> {
     Ok(Written {
         path: path.to_string(),
         repos: draft.repos.iter().map(|it| it.name.clone()).collect(),
-        notes: session.notes,
+        notes: session.into_notes(),
         dropped: dropped.into_iter().collect(),
     })
 }

@@ -1,9 +1,13 @@
 //! Where GitHub's API is, and what follows from it: the host that the GitHub CLI knows, and where git goes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use coord_core::name::GitHubRepo;
+
+/// The variable that says where it is, unless the configuration does.
+pub(super) const API_URL: &str = "GITHUB_API_URL";
 
 /// The API of github.com.
 const PUBLIC: &str = "https://api.github.com";
@@ -13,6 +17,14 @@ const PUBLIC: &str = "https://api.github.com";
 pub(crate) struct ApiUrl(String);
 
 impl ApiUrl {
+    /// What the environment says, or else the API of github.com.
+    pub(crate) fn around(environment: &BTreeMap<String, String>) -> Result<Self, String> {
+        let Some(url) = environment.get(API_URL).filter(|it| !it.is_empty()) else {
+            return Ok(Self::default());
+        };
+        url.parse().map_err(|why| format!("the address of GitHub's API that {API_URL} has {why}"))
+    }
+
     /// Where commits of a repository are fetched from and pushed to.
     pub(crate) fn repository(&self, repo: &GitHubRepo) -> String {
         let (scheme, _) = self.parts();

@@ -9,6 +9,8 @@ use std::fmt::{self, Display};
 pub(crate) struct Draft {
     pub(crate) repos: Vec<RepoDraft>,
     pub(crate) machines: Vec<MachineDraft>,
+    /// Where GitHub's API is, where that is not the one of github.com.
+    pub(crate) api_url: Option<String>,
     pub(crate) max_workers: Option<u64>,
     pub(crate) stagger_seconds: Option<u64>,
     pub(crate) model: Option<String>,
@@ -53,6 +55,9 @@ impl Display for Draft {
         self.repos.iter().try_for_each(|it| write!(f, "{it}"))?;
         writeln!(f, "\nmachines:")?;
         self.machines.iter().try_for_each(|it| write!(f, "{it}"))?;
+        if let Some(url) = &self.api_url {
+            writeln!(f, "\ngithub:\n  # Where its API is.\n  api_url: {}", scalar(url))?;
+        }
         writeln!(f, "\nconcurrency:")?;
         writeln!(f, "  # How many workers may run on each machine at once.")?;
         writeln!(f, "  max_workers: {}", self.max_workers.unwrap_or(2))?;

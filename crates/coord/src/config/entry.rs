@@ -11,7 +11,7 @@ use coord_core::name::RuntimeName;
 use coord_core::repo::{OnGitHub, Permissions, Repo, RepoForge};
 
 use super::MachineConfig;
-use super::api_url::ApiUrl;
+use super::api_url::{API_URL, ApiUrl};
 use super::credential::{App, GitHub};
 use super::error::ConfigError;
 use super::file::{
@@ -20,21 +20,20 @@ use super::file::{
 };
 use crate::context::Context;
 
-/// The variable that says where GitHub's API is, unless the configuration does.
-const API_URL: &str = "GITHUB_API_URL";
-
 /// Where GitHub's API is; what the environment says counts only where a repo names one on GitHub.
 pub(super) fn api_url(file: &File, path: &Utf8Path, cx: &Context) -> Result<ApiUrl, ConfigError> {
-    let said = file.github.api_url.as_ref();
-    let around = cx.environment.get(API_URL).filter(|it| !it.is_empty());
-    let around = around.filter(|_| file.repos.iter().any(|it| it.github.is_some()));
-    let Some(url) = said.or(around) else { return Ok(ApiUrl::default()) };
-    url.parse().map_err(|why| ConfigError::Inconsistent {
-        path: path.to_owned(),
-        what: format!("the address of GitHub's API that {API_URL} has {why}"),
-        line: None,
-        cure: format!("unset {API_URL}, or give the key `github.api_url` a value"),
-    })
+    match &file.github.api_url {
+        Some(said) => Ok(said.parse().expect("it has been checked")),
+        None if file.repos.iter().any(|it| it.github.is_some()) => {
+            ApiUrl::around(&cx.environment).map_err(|what| ConfigError::Inconsistent {
+                path: path.to_owned(),
+                what,
+                line: None,
+                cure: format!("unset {API_URL}, or give the key `github.api_url` a value"),
+            })
+        }
+        None => Ok(ApiUrl::default()),
+    }
 }
 
 pub(super) fn github(entry: GitHubEntry, api_url: ApiUrl, place: &impl Fn(&str) -> Utf8PathBuf) -> GitHub {

@@ -62,6 +62,7 @@ pub(crate) fn convert(text: &str) -> Option<Converted> {
         model: word(models, "default"),
         labels: pairs(models.get("labels")),
         machines,
+        api_url: None,
     };
     conversion.rest("", &top, &["repos", "machines", "concurrency", "models"]);
     let dropped = conversion.dropped;

@@ -2,33 +2,64 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_git::program::{Git, redact};
 
 use super::ask::{self, Asker};
 use super::survey::{self, Seen};
 use super::{Args, place};
+use crate::config::api_url::ApiUrl;
 use crate::config::draft::{Draft, MachineDraft, RepoDraft};
-use crate::config::{Config, is_loopback, machine_name};
+use crate::config::{Config, GitHub, is_loopback, machine_name};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 
 /// Somebody who is asked, or whose proposals are taken.
 pub(super) struct Interview<'a> {
-    pub(super) args: &'a Args,
-    pub(super) cx: &'a Context,
-    pub(super) git: Git,
-    pub(super) asker: Asker<'a>,
-    pub(super) notes: Vec<String>,
+    args: &'a Args,
+    cx: &'a Context,
+    git: Git,
+    asker: Asker<'a>,
+    notes: Vec<String>,
+    /// How GitHub would be reached.
+    github: GitHub,
+    /// Whether somebody could speak to it, or why nobody can. Looked for once a repo is there.
+    speaker: Result<(), String>,
+    path: Utf8PathBuf,
 }
 
-impl Interview<'_> {
+impl<'a> Interview<'a> {
+    /// One that has not begun. `path` is where the configuration is going to be.
+    pub(super) fn new(
+        args: &'a Args,
+        cx: &'a Context,
+        git: Git,
+        asker: Asker<'a>,
+        path: &Utf8Path,
+    ) -> Result<Self, CliError> {
+        let api_url = ApiUrl::around(&cx.environment).map_err(|what| {
+            CliError::new(ErrorKind::ConfigInvalid, what).hint("`unset GITHUB_API_URL` leaves github.com")
+        })?;
+        let github = GitHub { api_url, token_file: None, app: None };
+        let (notes, path) = (Vec::new(), path.to_owned());
+        Ok(Self { args, cx, git, asker, notes, github, speaker: Ok(()), path })
+    }
+
+    /// What was worth saying.
+    pub(super) fn into_notes(self) -> Vec<String> {
+        self.notes
+    }
+
     pub(super) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    pub(super) fn draft(&mut self) -> Result<Draft, CliError> {
+    pub(super) async fn draft(&mut self) -> Result<Draft, CliError> {
         let seen = self.choose()?;
+        let on_github = seen.iter().any(|it| it.github.is_some());
+        if on_github && !self.args.local {
+            self.speaker = self.github.credential(&self.cx.environment, &self.path).await.map(drop);
+        }
         self.know_all_that_is_built_on(&seen)?;
         let machine = match &self.args.machine {
             Some(name) => name.clone(),
@@ -45,7 +76,9 @@ impl Interview<'_> {
         let host = "127.0.0.1".to_owned();
         let machine =
             MachineDraft { name: machine.to_string(), host, capabilities, repos: Vec::new(), clones };
-        Ok(Draft { repos, machines: vec![machine], ..Draft::default() })
+        let elsewhere = on_github && self.github.api_url != ApiUrl::default();
+        let api_url = elsewhere.then(|| self.github.api_url.to_string());
+        Ok(Draft { repos, machines: vec![machine], api_url, ..Draft::default() })
     }
 
     /// Has this machine's own agent server be reached where it listens, which is on loopback unless asked otherwise.
@@ -99,7 +132,7 @@ impl Interview<'_> {
     }
 
     fn admit(&self, path: &Utf8Path) -> Result<Seen, CliError> {
-        let mut seen = survey::look(&self.git, path).map_err(|error| {
+        let mut seen = survey::look(&self.git, path, &self.github.api_url).map_err(|error| {
             CliError::new(ErrorKind::RepoUnusable, format!("{path} cannot be worked on"))
                 .because(error)
                 .hint(format!("`git init {path}` makes a repo of it"))
@@ -175,6 +208,7 @@ impl Interview<'_> {
             commands.setup.as_deref(),
         )?;
         let depends_on = self.depends_on(seen, all)?;
+        let local = self.stays_local(seen)?;
         if !seen.lacking.is_empty() && !seen.path.join(coord_git::bootstrap::INCLUDE_FILE).exists() {
             let files: Vec<_> = seen.lacking.iter().map(|it| it.as_str()).collect();
             let include = seen.path.join(coord_git::bootstrap::INCLUDE_FILE);
@@ -189,8 +223,8 @@ impl Interview<'_> {
         Ok(RepoDraft {
             name: name.clone(),
             origin,
-            github: None,
-            local: false,
+            github: seen.github.as_ref().map(ToString::to_string),
+            local,
             default_branch: default_branch.to_string(),
             depends_on,
             build,
@@ -199,6 +233,30 @@ impl Interview<'_> {
             setup,
             deny: None,
         })
+    }
+
+    /// Whether the tasks of a repo that is on GitHub stay on the board.
+    fn stays_local(&mut self, seen: &Seen) -> Result<bool, CliError> {
+        let Some(github) = &seen.github else { return Ok(false) };
+        let name = &seen.name;
+        if self.args.local {
+            return Ok(true);
+        }
+        let question = format!("{name}: are its issues and pull requests on GitHub, in {github}?");
+        let there = self.asker.yes(&question, self.speaker.is_ok())?;
+        match (there, self.speaker.clone()) {
+            (true, Ok(())) => {}
+            (true, Err(why)) => self.note(format!("{name}: nobody can speak to GitHub yet: {why}")),
+            (false, Ok(())) => {
+                let how = "without the line `forge: local` they are on GitHub";
+                self.note(format!("{name}: tasks and pull requests are on the board; {how}"));
+            }
+            (false, Err(why)) => {
+                let how = "once there is one, remove the line `forge: local`";
+                self.note(format!("{name}: tasks and pull requests are on the board, since {why}; {how}"));
+            }
+        }
+        Ok(!there)
     }
 
     fn know_all_that_is_built_on(&self, all: &[Seen]) -> Result<(), CliError> {

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_core::name::{BranchName, RepoName};
+use coord_core::name::{BranchName, GitHubRepo, RepoName};
 use coord_git::adopt::ignored_files;
 use coord_git::clone::{CloneError, default_branch_of, is_empty, origin_of};
 use coord_git::program::Git;
 
+use super::github;
+use crate::config::api_url::ApiUrl;
 use crate::context::Context;
 
 /// What is seen of a repo.
@@ -19,6 +21,8 @@ pub(super) struct Seen {
     pub(super) path: Utf8PathBuf,
     pub(super) name: String,
     pub(super) origin: Option<String>,
+    /// Which repository on GitHub its origin is.
+    pub(super) github: Option<GitHubRepo>,
     pub(super) default_branch: BranchName,
     pub(super) empty: bool,
     pub(super) commands: Commands,
@@ -57,13 +61,15 @@ fn children(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 /// Looks at the clone at `path`.
-pub(super) fn look(git: &Git, path: &Utf8Path) -> Result<Seen, CloneError> {
+pub(super) fn look(git: &Git, path: &Utf8Path, api: &ApiUrl) -> Result<Seen, CloneError> {
     // A worktree without ignored files that matter, and one whose files cannot be listed, get no proposal.
     let lacking = ignored_files(git, path).unwrap_or_default();
+    let origin = origin_of(path)?;
     Ok(Seen {
         path: path.to_owned(),
         name: name_of(path),
-        origin: origin_of(path)?,
+        github: origin.as_deref().and_then(|it| github::repository(it, api)),
+        origin,
         default_branch: default_branch_of(path)?
             .unwrap_or_else(|| "main".parse().expect("it is a branch name")),
         empty: is_empty(path)?,
