@@ -72,6 +72,7 @@ mod tests {
         for (sql, index) in [
             (task::OPEN, "tasks_open"),
             (run::LIVE, "runs_live"),
+            (run::LAST_START, "runs_by_start"),
             (change::OPEN, "tasks_open"),
             (pull_request::OPEN, "pull_requests_open"),
             (OPEN_GATES, "changes_unmerged"),

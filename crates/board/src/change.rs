@@ -4,6 +4,7 @@ use coord_core::change::{Change, ChangeState};
 use coord_core::event::Fact;
 use coord_core::id::RunId;
 use coord_core::name::{BranchName, CommitSha, branch_for};
+use coord_core::run::Run;
 use coord_core::task::{Task, TaskRef};
 use jiff::Timestamp;
 
@@ -72,8 +73,8 @@ impl Board {
         Ok(Publishing::Published)
     }
 
-    /// Records that somebody else moved the change's branch on origin. Only while no run holds it: a worker's
-    /// own publishing compares with where the branch was when it started.
+    /// Records that somebody else moved the change's branch on origin. Only while no worker is at it: its own
+    /// publishing compares with where the branch was when it started.
     pub async fn adopt_head(
         &self,
         task: &TaskRef,
@@ -84,7 +85,8 @@ impl Board {
         let mut transition = self.transition("note a moved head").await?;
         let change = existing(&mut transition, task).await?;
         let held = run::live(&mut transition).await?;
-        let held = held.iter().any(|it| it.kind.is_agent_work() && it.task == *task);
+        let at_it = |it: &Run| it.kind.is_agent_work() && it.reservation.is_some() && it.task == *task;
+        let held = held.iter().any(at_it);
         if held || matches!(change.state, ChangeState::Merged { .. }) || change.head() != old_head {
             return Ok(Publishing::LostRace(change));
         }

@@ -11,7 +11,7 @@ use coord_core::change::{Change, ChangeState, PullRequest, PullRequestState};
 use coord_core::event::{Event, Fact};
 use coord_core::gate::{GateKind, GateRecord};
 use coord_core::name::CommitSha;
-use coord_core::run::{Run, RunKind, RunState};
+use coord_core::run::{Reservation, Run, RunKind, RunState};
 use coord_core::session::Session;
 use coord_core::task::{Task, TaskRef, TaskState};
 use jiff::Timestamp;
@@ -56,10 +56,11 @@ pub(crate) fn change_facts(state: &ChangeState) -> (&'static str, Option<&str>, 
     }
 }
 
-/// The facts of a run's state, as the columns `since` and `ended`.
+/// The facts of a run's state, as the columns `since` and `ended`. That of a queued one is the column `wish`,
+/// which is written once.
 pub(crate) fn run_facts(state: &RunState) -> (Option<String>, Option<String>) {
     match state {
-        RunState::Reserved | RunState::Preparing | RunState::Finishing => (None, None),
+        RunState::Queued(_) | RunState::Reserved | RunState::Preparing | RunState::Finishing => (None, None),
         RunState::Running { since } => (Some(time(*since)), None),
         RunState::Ended(end) => (None, Some(json(end))),
     }
@@ -119,31 +120,51 @@ pub(crate) fn change(row: &AnyRow) -> Result<Change, Error> {
     })
 }
 
+/// The machine of a run, as the column `machine`, which is older than runs without one.
+pub(crate) fn machine(reservation: Option<&Reservation>) -> &str {
+    reservation.map_or("", |it| it.machine.as_str())
+}
+
 /// Reads a run, joined with the branch of its change.
 pub(crate) fn run(row: &AnyRow) -> Result<Run, Error> {
     let row = Columns::new(row, "run", &["id"]);
+    let created_at = row.parsed("created_at")?;
+    let reservation = match row.text("machine")?.as_str() {
+        "" => None,
+        // Before there was a queue, a run was reserved when it was minted.
+        _ => Some(Reservation {
+            machine: row.parsed("machine")?,
+            at: row.maybe("reserved_at")?.unwrap_or(created_at),
+        }),
+    };
     let facts = (row.maybe("since")?, row.maybe::<String>("ended")?);
-    let state = match (row.text("state")?.as_str(), facts) {
-        ("reserved", (None, None)) => RunState::Reserved,
-        ("preparing", (None, None)) => RunState::Preparing,
-        ("running", (Some(since), None)) => RunState::Running { since },
-        ("finishing", (None, None)) => RunState::Finishing,
-        ("ended", (None, Some(_))) => RunState::Ended(row.json("ended")?),
-        (other, _) => return Err(row.half_state(other)),
+    let state = match (row.text("state")?.as_str(), facts, &reservation) {
+        ("queued", (None, None), None) => RunState::Queued(row.json("wish")?),
+        ("reserved", (None, None), Some(_)) => RunState::Reserved,
+        ("preparing", (None, None), Some(_)) => RunState::Preparing,
+        ("running", (Some(since), None), Some(_)) => RunState::Running { since },
+        ("finishing", (None, None), Some(_)) => RunState::Finishing,
+        ("ended", (None, Some(_)), _) => RunState::Ended(row.json("ended")?),
+        (other, _, _) => return Err(row.half_state(other)),
     };
     Ok(Run {
         id: row.parsed("id")?,
         kind: row.word("kind", &[RunKind::Work, RunKind::Test], RunKind::as_str)?,
         task: row.task("number")?,
-        machine: row.parsed("machine")?,
+        reservation,
         runtime: row.parsed("runtime")?,
         model: row.maybe("model")?,
         branch: row.parsed("branch")?,
         attempt: row.small("attempt")?,
         fence: row.number("fence")?,
         state,
-        created_at: row.parsed("created_at")?,
+        created_at,
     })
+}
+
+/// Reads when a run was reserved.
+pub(crate) fn reserved_at(row: &AnyRow) -> Result<Timestamp, Error> {
+    Columns::new(row, "run", &["id"]).parsed("reserved_at")
 }
 
 /// Reads the newest evidence for a gate, and whose it is.

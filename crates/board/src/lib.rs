@@ -29,6 +29,7 @@ mod merged;
 mod open;
 mod pause;
 mod pull_request;
+mod queue;
 mod run;
 mod session;
 mod task;
@@ -42,7 +43,8 @@ pub use import::Seen;
 pub use merged::Merging;
 pub use pause::Pause;
 pub use pull_request::{Noted, Opening};
-pub use run::{Moved, NewRun, Reserved};
+pub use queue::{Queueing, Starting};
+pub use run::{Moved, NewRun, Placement, Reserved};
 pub use session::Begun;
 pub use task::{Added, Closing, Edited, NewTask, Reopening, TaskEdit, TaskFilter};
 

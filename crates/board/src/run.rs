@@ -1,11 +1,15 @@
 //! Runs: minted here before any machine hears of them, and moved along their arrows.
 
-use coord_core::change::ChangeState;
+use std::time::Duration;
+
+use coord_core::change::{Change, ChangeState};
 use coord_core::event::Fact;
 use coord_core::gate::{Evidence, GateKind, Source};
 use coord_core::id::RunId;
 use coord_core::name::{BranchName, MachineName, RuntimeName};
-use coord_core::run::{Run, RunEnd, RunKind, RunState};
+use coord_core::queue::too_soon;
+use coord_core::readiness::{Blocker, no_slot};
+use coord_core::run::{Reservation, Run, RunEnd, RunKind, RunState};
 use coord_core::task::{TaskRef, TaskState};
 use jiff::Timestamp;
 
@@ -22,16 +26,23 @@ pub struct NewRun {
     pub kind: RunKind,
     /// The task it attempts.
     pub task: TaskRef,
-    /// Where it is to run.
-    pub machine: MachineName,
-    /// How many workers may run there at once.
-    pub slots: u32,
     /// What kind of program does it.
     pub runtime: RuntimeName,
     /// The model asked for, where the runtime has any.
     pub model: Option<String>,
     /// The branch the task's change is to be merged into. Only its first run decides that.
     pub base_branch: BranchName,
+}
+
+/// Where a run is to run, and what must hold for that. A test takes no slot and keeps no distance.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// Which machine.
+    pub machine: MachineName,
+    /// How many workers may run there at once.
+    pub slots: u32,
+    /// How long after the last worker was started, wherever it was, the next may be.
+    pub stagger: Duration,
 }
 
 /// What became of a reservation.
@@ -44,8 +55,8 @@ pub enum Reserved {
     Busy(RunId),
     /// The task is merged or closed.
     NotOpen(TaskState),
-    /// Every worker slot of the machine is taken.
-    NoSlot,
+    /// Every worker slot of the machine is taken, or a worker was started a moment ago.
+    NoRoom(Blocker),
     /// There is nothing to test: no commit of the change has been published.
     NothingPublished,
 }
@@ -75,11 +86,20 @@ pub(crate) const LIVE: &str = select_runs!("WHERE runs.state <> 'ended' ORDER BY
 
 const READ: &str = select_runs!("WHERE runs.id = $1");
 
+/// The condition is that of the index `runs_by_start`, so it is one look.
+pub(crate) const LAST_START: &str = "SELECT id, reserved_at FROM runs
+    WHERE kind <> 'test' AND reserved_at IS NOT NULL ORDER BY reserved_at DESC LIMIT 1";
+
 impl Board {
     /// Reserves a run: at most one that does agent work per task, one test per task, and no more agent work on
     /// a machine than it has slots. The first one makes the task's change and mints its branch; one that does
     /// agent work takes the task's lease away from every run before it.
-    pub async fn reserve_run(&self, new: NewRun, now: Timestamp) -> Result<Reserved, Error> {
+    pub async fn reserve_run(
+        &self,
+        new: NewRun,
+        placement: Placement,
+        now: Timestamp,
+    ) -> Result<Reserved, Error> {
         let mut transition = self.transition("reserve a run").await?;
         let wanted = task::read(&mut transition, &new.task).await?;
         let agent_work = new.kind.is_agent_work();
@@ -93,12 +113,11 @@ impl Board {
             return Ok(Reserved::NotOpen(wanted.state));
         }
         let live = live(&mut transition).await?;
-        let rivals = || live.iter().filter(|it| it.kind.is_agent_work() == agent_work);
-        if let Some(rival) = rivals().find(|it| it.task == new.task) {
-            return Ok(Reserved::Busy(rival.id));
+        if let Some(rival) = rival(&live, &new) {
+            return Ok(Reserved::Busy(rival));
         }
-        if agent_work && rivals().filter(|it| it.machine == new.machine).count() >= new.slots as usize {
-            return Ok(Reserved::NoSlot);
+        if agent_work && let Some(reason) = no_room(&mut transition, &placement, &live, now).await? {
+            return Ok(Reserved::NoRoom(reason));
         }
         let change = if agent_work {
             change::lease(&mut transition, &wanted, &new.base_branch).await?
@@ -108,22 +127,9 @@ impl Board {
                 Some(_) | None => return Ok(Reserved::NothingPublished),
             }
         };
-        let NewRun { id, kind, task, machine, slots: _, runtime, model, base_branch: _ } = new;
-        let run = Run {
-            id,
-            kind,
-            attempt: attempts(&mut transition, &task, kind).await? + 1,
-            task,
-            machine,
-            runtime,
-            model,
-            branch: change.branch,
-            fence: change.fence,
-            state: RunState::Reserved,
-            created_at: now,
-        };
-        insert(&mut transition, &run).await?;
-        let fact = Fact::RunReserved { run: id, kind, machine: run.machine.clone() };
+        let reservation = Reservation { machine: placement.machine, at: now };
+        let fact = Fact::RunReserved { run: new.id, kind: new.kind, machine: reservation.machine.clone() };
+        let run = mint(&mut transition, new, change, (Some(reservation), RunState::Reserved), now).await?;
         transition.commit(&run.task, &fact, now).await?;
         Ok(Reserved::Run(run))
     }
@@ -223,8 +229,13 @@ pub(crate) async fn read(transition: &mut Transition, id: RunId) -> Result<Optio
 }
 
 /// Moves `run` to `to` within a transition, and gives the fact that this is; `None` where there is no arrow.
-async fn shift(transition: &mut Transition, run: &Run, to: &RunState) -> Result<Option<Fact>, Error> {
-    if !run.state.may_become(to) {
+pub(crate) async fn shift(
+    transition: &mut Transition,
+    run: &Run,
+    to: &RunState,
+) -> Result<Option<Fact>, Error> {
+    // A run becomes reserved only together with its machine.
+    if !run.state.may_become(to) || *to == RunState::Reserved {
         return Ok(None);
     }
     let (since, ended) = column::run_facts(to);
@@ -242,6 +253,56 @@ async fn shift(transition: &mut Transition, run: &Run, to: &RunState) -> Result<
     }))
 }
 
+/// Puts a run on the board that stands as it is told.
+pub(crate) async fn mint(
+    transition: &mut Transition,
+    new: NewRun,
+    change: Change,
+    (reservation, state): (Option<Reservation>, RunState),
+    now: Timestamp,
+) -> Result<Run, Error> {
+    let NewRun { id, kind, task, runtime, model, base_branch: _ } = new;
+    let run = Run {
+        id,
+        kind,
+        attempt: attempts(transition, &task, kind).await? + 1,
+        task,
+        reservation,
+        runtime,
+        model,
+        branch: change.branch,
+        fence: change.fence,
+        state,
+        created_at: now,
+    };
+    insert(transition, &run).await?;
+    Ok(run)
+}
+
+/// A live run of the same sort that is at the same task.
+pub(crate) fn rival(live: &[Run], new: &NewRun) -> Option<RunId> {
+    let agent_work = new.kind.is_agent_work();
+    let rival = live.iter().find(|it| it.task == new.task && it.kind.is_agent_work() == agent_work);
+    rival.map(|it| it.id)
+}
+
+/// What keeps agent work from starting there now. Nothing that it looks at can change before the transition is
+/// over.
+pub(crate) async fn no_room(
+    transition: &mut Transition,
+    placement: &Placement,
+    live: &[Run],
+    now: Timestamp,
+) -> Result<Option<Blocker>, Error> {
+    if let Some(reason) = no_slot(&placement.machine, placement.slots, live) {
+        return Ok(Some(reason));
+    }
+    let failed = transition.failed();
+    let last = sqlx::query(LAST_START).fetch_optional(transition.connection()).await.map_err(failed)?;
+    let last = last.as_ref().map(column::reserved_at).transpose()?;
+    Ok(too_soon(last, placement.stagger, now))
+}
+
 /// How many runs of this kind the task has had.
 async fn attempts(transition: &mut Transition, task: &TaskRef, kind: RunKind) -> Result<u32, Error> {
     let failed = transition.failed();
@@ -253,20 +314,30 @@ async fn attempts(transition: &mut Transition, task: &TaskRef, kind: RunKind) ->
 }
 
 async fn insert(transition: &mut Transition, run: &Run) -> Result<(), Error> {
-    let insert = "INSERT INTO runs
-                  (id, kind, repo, number, machine, runtime, model, attempt, fence, state, created_at)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let insert = "INSERT INTO runs (id, kind, repo, number, machine, runtime, model, attempt, fence, state,
+                  created_at, reserved_at, wish)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let wish = match &run.state {
+        RunState::Queued(wish) => Some(column::json(wish)),
+        RunState::Reserved
+        | RunState::Preparing
+        | RunState::Running { .. }
+        | RunState::Finishing
+        | RunState::Ended(_) => None,
+    };
     let insert = sqlx::query(insert)
         .bind(run.id.to_string())
         .bind(run.kind.as_str())
         .bind(run.task.repo.as_str())
         .bind(signed(run.task.number))
-        .bind(run.machine.as_str())
+        .bind(column::machine(run.reservation.as_ref()))
         .bind(run.runtime.as_str())
         .bind(run.model.as_deref())
         .bind(i64::from(run.attempt))
         .bind(signed(run.fence))
         .bind(run.state.as_str())
-        .bind(column::time(run.created_at));
+        .bind(column::time(run.created_at))
+        .bind(run.reservation.as_ref().map(|it| column::time(it.at)))
+        .bind(wish);
     transition.run(insert).await
 }

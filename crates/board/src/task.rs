@@ -227,7 +227,8 @@ impl Board {
             return Ok(Closing::NotOpen(old.state));
         }
         let live = run::live(&mut transition).await?;
-        if let Some(busy) = live.iter().find(|it| it.task == *task) {
+        // One that is queued finds the task closed when its turn comes.
+        if let Some(busy) = live.iter().find(|it| it.task == *task && it.reservation.is_some()) {
             return Ok(Closing::Busy(busy.id));
         }
         write_state(&mut transition, task, &TaskState::Closed { reason: reason.to_owned() }).await?;

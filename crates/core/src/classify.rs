@@ -93,7 +93,7 @@ pub fn classify(
     rescued: bool,
 ) -> Outcome {
     match stopped {
-        Some(StopCause::Asked) => return Outcome::Cancelled,
+        Some(StopCause::Asked) => return Outcome::STOPPED,
         Some(StopCause::Deadline) => return Outcome::Timeout { phase: TimeoutPhase::Absolute },
         None => {}
     }

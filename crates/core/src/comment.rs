@@ -70,16 +70,17 @@ impl fmt::Display for Marker<'_> {
 /// What ought to have been said of a run by now.
 #[must_use]
 pub fn due(run: &Run) -> Vec<CommentEvent> {
-    if !run.kind.is_agent_work() {
+    // Nobody on the forge has heard of a run that no machine has heard of.
+    if !run.kind.is_agent_work() || run.reservation.is_none() {
         return Vec::new();
     }
     match &run.state {
-        RunState::Reserved => Vec::new(),
+        RunState::Queued(_) | RunState::Reserved => Vec::new(),
         RunState::Preparing | RunState::Running { .. } | RunState::Finishing => vec![CommentEvent::Briefing],
         RunState::Ended(end) => match &end.outcome {
             Outcome::Done | Outcome::NoChange => vec![CommentEvent::Briefing, CommentEvent::Completion],
             Outcome::Stuck { .. } => vec![CommentEvent::Briefing, CommentEvent::Stuck],
-            // Nobody on the forge has heard of a run that never started.
+            // Nor of one that never started.
             Outcome::Lost { .. } | Outcome::SetupFailed { .. } if end.exit.is_none() => Vec::new(),
             Outcome::Dirty
             | Outcome::Failed { .. }
@@ -94,7 +95,7 @@ pub fn due(run: &Run) -> Vec<CommentEvent> {
             | Outcome::Timeout { .. }
             | Outcome::Crashed { .. }
             | Outcome::Interrupted
-            | Outcome::Cancelled
+            | Outcome::Cancelled { .. }
             | Outcome::Lost { .. }
             | Outcome::PushFailed { .. }
             | Outcome::SetupFailed { .. }

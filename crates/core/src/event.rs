@@ -50,7 +50,15 @@ pub enum Fact {
         /// Why it was done all the same, in the person's words.
         reason: String,
     },
-    /// A run was minted.
+    /// A run was minted that has to wait for its start.
+    RunQueued {
+        /// The run.
+        run: RunId,
+        /// Where it is to run; absent where that is left to the routing.
+        #[serde(default)]
+        machine: Option<MachineName>,
+    },
+    /// A run was meant for a machine, which may hear of it from now on.
     RunReserved {
         /// The run.
         run: RunId,

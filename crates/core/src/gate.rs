@@ -110,7 +110,7 @@ impl Verdict {
             | Outcome::Timeout { .. }
             | Outcome::Crashed { .. }
             | Outcome::Interrupted
-            | Outcome::Cancelled
+            | Outcome::Cancelled { .. }
             | Outcome::Lost { .. }
             | Outcome::PushFailed { .. }
             | Outcome::SetupFailed { .. }

@@ -15,6 +15,7 @@
 //! | [`claim`] | who else is at an issue, and whose words may become work |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`comment`] | what is said of a run on the forge, and when |
+//! | [`queue`] | whose turn it is among the runs that wait to start |
 //! | [`session`] | what happened while a person worked, what it cost, what is left for them |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
@@ -34,6 +35,7 @@ pub mod merge;
 pub mod name;
 pub mod outcome;
 pub mod pull;
+pub mod queue;
 pub mod readiness;
 pub mod repo;
 pub mod routing;

@@ -71,8 +71,12 @@ pub enum Outcome {
     },
     /// Stopped in the middle by a signal that was not ours.
     Interrupted,
-    /// Stopped because somebody asked.
-    Cancelled,
+    /// Stopped because somebody asked, or taken out of the queue.
+    Cancelled {
+        /// Why, where it was not a person's word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Nobody saw the end.
     Lost {
         /// What is known.
@@ -104,6 +108,9 @@ pub enum TimeoutPhase {
 }
 
 impl Outcome {
+    /// Stopped because a person asked.
+    pub const STOPPED: Self = Self::Cancelled { reason: None };
+
     /// The one word for it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -124,7 +131,7 @@ impl Outcome {
             Self::Failed { .. } => "failed",
             Self::Crashed { .. } => "crashed",
             Self::Interrupted => "interrupted",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled { .. } => "cancelled",
             Self::Lost { .. } => "lost",
             Self::PushFailed { .. } => "push-failed",
             Self::SetupFailed { .. } => "setup-failed",
@@ -147,7 +154,8 @@ impl fmt::Display for Outcome {
             | Self::Failed { reason: detail }
             | Self::Crashed { how: detail }
             | Self::Lost { reason: detail }
-            | Self::PushFailed { reason: detail } => write!(f, ": {detail}"),
+            | Self::PushFailed { reason: detail }
+            | Self::Cancelled { reason: Some(detail) } => write!(f, ": {detail}"),
             Self::SetupFailed { step, reason } => write!(f, " at {step}: {reason}"),
             Self::Limited { until: Some(until) } => write!(f, " until {until}"),
             Self::Timeout { phase: TimeoutPhase::Absolute } => f.write_str(": the run's deadline passed"),
@@ -158,7 +166,7 @@ impl fmt::Display for Outcome {
             | Self::Context
             | Self::Truncated
             | Self::Interrupted
-            | Self::Cancelled
+            | Self::Cancelled { reason: None }
             | Self::Unknown => Ok(()),
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::claim::Claim;
 use crate::forge::{Association, Related, Relation};
 use crate::id::RunId;
@@ -62,6 +64,64 @@ pub enum Blocker {
         /// How many there are.
         slots: u32,
     },
+    /// A worker was started a moment ago, and the next one is to follow at a distance.
+    TooSoon {
+        /// From when on it may be started.
+        until: Timestamp,
+    },
+    /// The agent server of the machine does not answer.
+    Away(MachineName),
+    /// This coordinator's configuration does not have the machine.
+    UnknownMachine(MachineName),
+}
+
+/// What it takes for a blocker to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lift {
+    /// Time, or what runs already.
+    ByItself {
+        /// When that is, in words that follow "it goes on".
+        when: &'static str,
+    },
+    /// Somebody has to do something, which is not unlikely.
+    BySomebody {
+        /// When that is, in words that follow "it goes on".
+        when: &'static str,
+    },
+    /// To wait for it would be to wait for ever.
+    Never,
+}
+
+impl Blocker {
+    /// What it takes for it to go away.
+    #[must_use]
+    pub fn lift(&self) -> Lift {
+        match self {
+            Self::NoSlot { .. } => Lift::ByItself { when: "when a run there has ended" },
+            Self::TooSoon { .. } => Lift::ByItself { when: "at that moment" },
+            Self::DependencyBusy { .. } => Lift::ByItself { when: "when that run has ended" },
+            Self::Away(_) => Lift::ByItself { when: "when its agent server answers" },
+            // It may well do all that is wanted, so nobody stands in line behind it.
+            Self::Running(_) => Lift::BySomebody { when: "when that run has ended and it is still wanted" },
+            Self::WaitsFor(_) => Lift::BySomebody { when: "when that one is merged" },
+            Self::Related(_) => Lift::BySomebody { when: "when that one is closed" },
+            Self::ClaimsUnknown { .. } => Lift::BySomebody { when: "when that can be found out" },
+            Self::NotServed { .. } | Self::UnknownMachine(_) => {
+                Lift::BySomebody { when: "when the configuration says otherwise" }
+            }
+            Self::NotOpen(_)
+            | Self::WaitsForClosed(_)
+            | Self::WaitsForMissing(_)
+            | Self::Claimed(_)
+            | Self::Untrusted { .. } => Lift::Never,
+        }
+    }
+
+    /// Whether it goes away without anybody doing anything about it.
+    #[must_use]
+    pub fn lifts_by_itself(&self) -> bool {
+        matches!(self.lift(), Lift::ByItself { .. })
+    }
 }
 
 impl fmt::Display for Blocker {
@@ -94,6 +154,13 @@ impl fmt::Display for Blocker {
             Self::NotServed { machine, repo } => write!(f, "machine `{machine}` does not work on `{repo}`"),
             Self::NoSlot { machine, slots } => {
                 write!(f, "all {slots} worker slots of machine `{machine}` are taken")
+            }
+            Self::TooSoon { until } => {
+                write!(f, "another worker was started a moment ago, and the next one may be at {until:.0}")
+            }
+            Self::Away(machine) => write!(f, "machine `{machine}` does not answer"),
+            Self::UnknownMachine(machine) => {
+                write!(f, "machine `{machine}` is not in the configuration")
             }
         }
     }
@@ -141,31 +208,30 @@ pub fn blockers(
     let at_it = active.iter().filter(live).find(|it| it.task == task.task && it.kind.is_agent_work());
     blockers.extend(at_it.map(|it| Blocker::Running(it.id)));
     for repo in dependencies(&task.task.repo, repos) {
-        let busy = active.iter().filter(live).find(|it| it.task.repo == *repo && it.kind.is_agent_work());
+        let at_work = active.iter().filter(live).filter(|it| it.reservation.is_some());
+        let busy = at_work.filter(|it| it.kind.is_agent_work()).find(|it| it.task.repo == *repo);
         blockers.extend(busy.map(|it| Blocker::DependencyBusy { repo: repo.clone(), run: it.id }));
     }
     if let Some(machine) = machine {
         if !machine.serves(&task.task.repo) {
             blockers.push(Blocker::NotServed { machine: machine.name.clone(), repo: task.task.repo.clone() });
         }
-        let taken = active
-            .iter()
-            .filter(live)
-            .filter(|it| it.machine == machine.name && it.kind.is_agent_work())
-            .count();
-        if taken >= machine.slots as usize {
-            blockers.push(Blocker::NoSlot { machine: machine.name.clone(), slots: machine.slots });
-        }
+        blockers.extend(no_slot(&machine.name, machine.slots, active));
     }
     blockers
 }
 
+/// Whether every one of the `slots` of `machine` is taken by one of the `active` runs.
+#[must_use]
+pub fn no_slot(machine: &MachineName, slots: u32, active: &[Run]) -> Option<Blocker> {
+    let taken = active.iter().filter(|it| it.takes_slot_of(machine)).count();
+    (taken >= slots as usize).then(|| Blocker::NoSlot { machine: machine.clone(), slots })
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::run::RunKind;
+    use crate::run::{Reservation, RunKind};
 
     fn task(number: u64, after: &[u64], state: TaskState) -> Task {
         let named = |number: u64| TaskRef { repo: "api".parse().unwrap(), number };
@@ -188,7 +254,7 @@ mod tests {
             id: RunId::from_random(number),
             kind,
             task: task(number, &[], TaskState::Open).task,
-            machine: "here".parse().unwrap(),
+            reservation: Some(Reservation { machine: "here".parse().unwrap(), at: Timestamp::UNIX_EPOCH }),
             runtime: "claude".parse().unwrap(),
             model: None,
             branch: "b".parse().unwrap(),

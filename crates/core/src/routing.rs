@@ -1,46 +1,51 @@
 //! Which machine takes a task, when nobody named one.
 
+use std::collections::BTreeSet;
+
 use crate::machine::Machine;
 use crate::name::MachineName;
-use crate::readiness::{Blocker, blockers};
-use crate::run::{Run, RunState};
+use crate::readiness::{Blocker, no_slot};
+use crate::run::Run;
 use crate::task::Task;
 
-/// A machine for the task, or why each of them cannot take it.
+/// A machine for the task, or why none can take it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route<'a> {
     /// This one.
     To(&'a Machine),
-    /// None; with the reasons that are the machine's own.
-    Nowhere(Vec<(MachineName, Vec<Blocker>)>),
+    /// None. Where some work on the task's repo, this is what keeps those from taking it now.
+    Nowhere(Vec<Blocker>),
 }
 
 /// Picks the machine with the most free slots of those that serve the task's repo; `here` wins a tie, since
-/// what runs here costs no network.
+/// what runs here costs no network. Those that are `away` are not counted on.
 #[must_use]
 pub fn route<'a>(
     task: &Task,
     machines: &'a [Machine],
     active: &[Run],
     here: Option<&MachineName>,
+    away: &BTreeSet<MachineName>,
 ) -> Route<'a> {
+    let (serving, others): (Vec<_>, Vec<_>) =
+        machines.iter().partition(|machine| machine.serves(&task.task.repo));
+    if serving.is_empty() {
+        let refusal = |machine: &Machine| Blocker::NotServed {
+            machine: machine.name.clone(),
+            repo: task.task.repo.clone(),
+        };
+        return Route::Nowhere(others.into_iter().map(refusal).collect());
+    }
     let mut refusals = Vec::new();
     let mut candidates = Vec::new();
-    for machine in machines {
-        let reasons: Vec<_> = blockers(task, &[], active, &[], Some(machine))
-            .into_iter()
-            .filter(|it| matches!(it, Blocker::NotServed { .. } | Blocker::NoSlot { .. }))
-            .collect();
-        if reasons.is_empty() {
-            candidates.push(machine);
-        } else {
-            refusals.push((machine.name.clone(), reasons));
+    for machine in serving {
+        let away = away.contains(&machine.name).then(|| Blocker::Away(machine.name.clone()));
+        match away.or_else(|| no_slot(&machine.name, machine.slots, active)) {
+            Some(refusal) => refusals.push(refusal),
+            None => candidates.push(machine),
         }
     }
-    let busy = |machine: &Machine| {
-        let live = |run: &&Run| !matches!(run.state, RunState::Ended(_)) && run.kind.is_agent_work();
-        active.iter().filter(live).filter(|it| it.machine == machine.name).count()
-    };
+    let busy = |machine: &Machine| active.iter().filter(|it| it.takes_slot_of(&machine.name)).count();
     let free = |machine: &Machine| (machine.slots as usize).saturating_sub(busy(machine));
     let best = candidates.into_iter().rev().max_by_key(|it| (free(it), Some(&it.name) == here));
     best.map_or(Route::Nowhere(refusals), Route::To)
@@ -79,9 +84,14 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
         };
         let fleet = [machine("far", 2, &[]), machine("here", 2, &["api"]), machine("big", 9, &["web"])];
-        let here = "here".parse().unwrap();
-        assert_eq!(route(&task, &fleet, &[], Some(&here)), Route::To(&fleet[1]));
-        assert_eq!(route(&task, &fleet, &[], None), Route::To(&fleet[0]));
-        assert!(matches!(route(&task, &fleet[2..], &[], None), Route::Nowhere(why) if why.len() == 1));
+        let (here, nobody) = ("here".parse().unwrap(), BTreeSet::new());
+        assert_eq!(route(&task, &fleet, &[], Some(&here), &nobody), Route::To(&fleet[1]));
+        assert_eq!(route(&task, &fleet, &[], None, &nobody), Route::To(&fleet[0]));
+        let away = BTreeSet::from([here.clone()]);
+        assert_eq!(route(&task, &fleet, &[], Some(&here), &away), Route::To(&fleet[0]));
+        // A machine that would never take it is not worth a word while there are others.
+        assert_eq!(route(&task, &fleet[1..], &[], None, &away), Route::Nowhere(vec![Blocker::Away(here)]));
+        let never = route(&task, &fleet[2..], &[], None, &nobody);
+        assert!(matches!(never, Route::Nowhere(why) if matches!(&why[..], [Blocker::NotServed { .. }])));
     }
 }

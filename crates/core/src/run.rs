@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::RunId;
 use crate::name::{BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
 use crate::outcome::{Outcome, WorkerExit};
+use crate::queue::Wish;
 use crate::task::TaskRef;
 
 /// What a run is for.
@@ -49,8 +50,8 @@ pub struct Run {
     pub kind: RunKind,
     /// The task it attempts.
     pub task: TaskRef,
-    /// Where it runs.
-    pub machine: MachineName,
+    /// The machine it was handed to. `None` while it is queued, and for good when it ended there.
+    pub reservation: Option<Reservation>,
     /// What kind of program does it.
     pub runtime: RuntimeName,
     /// The model asked for; `None` where the runtime has none.
@@ -67,12 +68,37 @@ pub struct Run {
     pub created_at: Timestamp,
 }
 
-/// Where a run stands. Arrows: reserved → preparing → running → finishing → ended; every state may go
-/// straight to ended, and none goes back.
+impl Run {
+    /// The machine it was handed to, if it was.
+    #[must_use]
+    pub fn machine(&self) -> Option<&MachineName> {
+        self.reservation.as_ref().map(|it| &it.machine)
+    }
+
+    /// Whether it takes one of the worker slots of `machine`.
+    #[must_use]
+    pub fn takes_slot_of(&self, machine: &MachineName) -> bool {
+        self.kind.is_agent_work() && self.state.end().is_none() && self.machine() == Some(machine)
+    }
+}
+
+/// From this moment on, a machine may hear of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// Which machine.
+    pub machine: MachineName,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Where a run stands. Arrows: queued → reserved → preparing → running → finishing → ended; every state may
+/// go straight to ended, and none goes back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum RunState {
-    /// On the board; no machine has said yes yet.
+    /// It waits on the board for what lifts by itself, and no machine has heard of it.
+    Queued(Box<Wish>),
+    /// Meant for a machine that has not said yes yet.
     Reserved,
     /// The machine fetches, makes the worktree, sets it up.
     Preparing,
@@ -92,6 +118,7 @@ impl RunState {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Queued(_) => "queued",
             Self::Reserved => "reserved",
             Self::Preparing => "preparing",
             Self::Running { .. } => "running",
@@ -105,24 +132,31 @@ impl RunState {
     pub fn end(&self) -> Option<&RunEnd> {
         match self {
             Self::Ended(end) => Some(end),
-            Self::Reserved | Self::Preparing | Self::Running { .. } | Self::Finishing => None,
+            Self::Queued(_) | Self::Reserved | Self::Preparing | Self::Running { .. } | Self::Finishing => {
+                None
+            }
         }
     }
 
     fn rank(&self) -> u8 {
         match self {
-            Self::Reserved => 0,
-            Self::Preparing => 1,
-            Self::Running { .. } => 2,
-            Self::Finishing => 3,
-            Self::Ended(_) => 4,
+            Self::Queued(_) => 0,
+            Self::Reserved => 1,
+            Self::Preparing => 2,
+            Self::Running { .. } => 3,
+            Self::Finishing => 4,
+            Self::Ended(_) => 5,
         }
     }
 
-    /// Whether the arrow from here to `next` exists. Staying in place is no arrow.
+    /// Whether the arrow from here to `next` exists. Staying in place is no arrow; and what no machine has heard
+    /// of cannot be under way.
     #[must_use]
     pub fn may_become(&self, next: &Self) -> bool {
-        next.rank() > self.rank()
+        match (self, next) {
+            (Self::Queued(_), Self::Preparing | Self::Running { .. } | Self::Finishing) => false,
+            (_, _) => next.rank() > self.rank(),
+        }
     }
 }
 
@@ -221,6 +255,7 @@ mod tests {
             report: RuntimeReport::default(),
         };
         let states = [
+            RunState::Queued(Box::default()),
             RunState::Reserved,
             RunState::Preparing,
             RunState::Running { since: Timestamp::UNIX_EPOCH },
@@ -229,7 +264,8 @@ mod tests {
         ];
         for (i, from) in states.iter().enumerate() {
             for (k, to) in states.iter().enumerate() {
-                assert_eq!(from.may_become(to), k > i, "{} to {}", from.as_str(), to.as_str());
+                let unheard_of = i == 0 && (2..5).contains(&k);
+                assert_eq!(from.may_become(to), k > i && !unheard_of, "{} to {}", from.as_str(), to.as_str());
             }
         }
     }

@@ -4,7 +4,7 @@ use coord_core::run::RunKind;
 use tokio::task::JoinSet;
 
 use crate::place::Place;
-use crate::world::{add, at, named, new_run, new_task, reserve};
+use crate::world::{add, at, named, new_run, new_task, on, reserve};
 
 const WRITERS: u64 = 6;
 const EACH: u64 = 20;
@@ -44,7 +44,7 @@ pub(crate) async fn a_refusal_leaves_no_event(place: &Place) {
     let board = place.board().await;
     let task = add(&board, "api", "t").await.task;
     reserve(&board, 1, &task, RunKind::Work).await;
-    let busy = board.reserve_run(new_run(2, &task, RunKind::Work), at(1)).await.unwrap();
+    let busy = board.reserve_run(new_run(2, &task, RunKind::Work), on("here", 2), at(1)).await.unwrap();
     assert!(matches!(busy, Reserved::Busy(_)));
     add(&board, "api", "another").await;
     let events = board.events_after(0, 9).await.unwrap();

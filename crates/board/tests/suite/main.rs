@@ -14,6 +14,7 @@ mod merging;
 mod model;
 mod place;
 mod postgres;
+mod queue;
 mod runs;
 mod sessions;
 mod tasks;
@@ -60,6 +61,13 @@ promises! {
     runs::a_test_needs_a_head_and_no_slot,
     runs::terminal_states_stay,
     runs::a_run_is_found_by_the_start_of_its_id,
+    queue::a_queued_run_comes_back_with_what_was_said,
+    queue::a_queued_run_has_the_lease_and_no_slot,
+    queue::of_many_who_start_the_queue_each_run_has_one,
+    queue::starts_keep_their_distance,
+    queue::a_queued_run_leaves_once_and_never_from_a_machine,
+    queue::a_closed_task_is_not_started,
+    queue::a_run_that_was_reserved_before_there_was_a_queue_is_understood,
     events::events_are_numbered_without_loss,
     events::a_refusal_leaves_no_event,
     events::who_gives_up_halfway_leaves_nothing_behind,

@@ -1,8 +1,11 @@
 //! Random histories of two tasks on a machine with one slot, beside a model of the rules.
 
-use coord_board::{Board, Closing, Merging, Moved, NewRun, Opening, Publishing, Reserved};
+use coord_board::{
+    Board, Closing, Merging, Moved, NewRun, Opening, Placement, Publishing, Queueing, Reserved, Starting,
+};
 use coord_core::id::RunId;
 use coord_core::outcome::Outcome;
+use coord_core::queue::Wish;
 use coord_core::run::{RunKind, RunState};
 use coord_core::task::TaskRef;
 use proptest::prelude::*;
@@ -10,11 +13,14 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use crate::place::Place;
-use crate::world::{add, at, commit, ended, id, new_run};
+use crate::world::{add, at, commit, ended, id, new_run, on};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Reserve(RunKind),
+    Queue,
+    Start,
+    Leave,
     Move(RunKind, u8),
     /// With the fence of so many leases ago, from a head that is or is not the true one, to this head.
     Publish(u64, bool, u8),
@@ -27,13 +33,21 @@ fn step() -> impl Strategy<Value = Step> {
     let kind = || prop_oneof![3 => Just(RunKind::Work), 1 => Just(RunKind::Test)];
     prop_oneof![
         4 => kind().prop_map(Step::Reserve),
-        6 => (kind(), 1u8..5).prop_map(|(kind, rank)| Step::Move(kind, rank)),
+        2 => Just(Step::Queue),
+        4 => Just(Step::Start),
+        1 => Just(Step::Leave),
+        6 => (kind(), 1u8..6).prop_map(|(kind, rank)| Step::Move(kind, rank)),
         5 => (0u64..2, prop::bool::weighted(0.8), 1u8..4).prop_map(|(a, b, c)| Step::Publish(a, b, c)),
         2 => Just(Step::Open),
         2 => (1u8..4).prop_map(Step::Merge),
         1 => Just(Step::Close),
     ]
 }
+
+/// The ranks of states that the rules speak of.
+const QUEUED: u8 = 0;
+const RESERVED: u8 = 1;
+const ENDED: u8 = 5;
 
 /// What must be true of one task.
 #[derive(Debug, Default)]
@@ -62,16 +76,12 @@ pub(crate) async fn random_histories_agree_with_the_model(place: &Place) {
             tasks.push((task, Model { open: true, events: 1, ..Model::default() }));
         }
         for (n, (which, step)) in history.into_iter().enumerate() {
-            let full = tasks.iter().any(|(_, it)| it.live[0].is_some());
+            let full = tasks.iter().any(|(_, it)| it.live[0].is_some_and(|(_, rank)| rank > QUEUED));
             let run = id(case * 1000 + n as u64);
             let (task, model) = &mut tasks[which];
-            let new = NewRun {
-                id: run,
-                machine: format!("m{case}").parse().unwrap(),
-                slots: 1,
-                ..new_run(0, task, RunKind::Work)
-            };
-            let agrees = take(&board, task, model, step, new, full).await;
+            let new = NewRun { id: run, ..new_run(0, task, RunKind::Work) };
+            let place = (on(&format!("m{case}"), 1), full);
+            let agrees = take(&board, task, model, step, new, place).await;
             assert!(agrees, "case {case}, step {n} ({which}, {step:?}) of {told}: {model:?}");
         }
         for (task, model) in &tasks {
@@ -81,9 +91,19 @@ pub(crate) async fn random_histories_agree_with_the_model(place: &Place) {
 }
 
 /// Takes one step on the board and in the model, and says whether the board answered what the model says.
-async fn take(board: &Board, task: &TaskRef, model: &mut Model, step: Step, new: NewRun, full: bool) -> bool {
+async fn take(
+    board: &Board,
+    task: &TaskRef,
+    model: &mut Model,
+    step: Step,
+    new: NewRun,
+    place: (Placement, bool),
+) -> bool {
     let (agrees, moved) = match step {
-        Step::Reserve(kind) => reserve(board, model, NewRun { kind, ..new }, full).await,
+        Step::Reserve(kind) => reserve(board, model, NewRun { kind, ..new }, place).await,
+        Step::Queue => queue(board, model, new).await,
+        Step::Start => start(board, model, place).await,
+        Step::Leave => leave(board, model).await,
         Step::Move(kind, rank) => advance(board, model, kind, rank).await,
         Step::Publish(ago, true_head, to) => publish(board, task, model, new.id, (ago, true_head, to)).await,
         Step::Open => {
@@ -106,7 +126,7 @@ async fn take(board: &Board, task: &TaskRef, model: &mut Model, step: Step, new:
             (agrees, may)
         }
         Step::Close => {
-            let may = model.open && model.live.iter().all(Option::is_none);
+            let may = model.open && model.live.iter().flatten().all(|(_, rank)| *rank == QUEUED);
             let answer = board.close_task(task, "no", at(1)).await.unwrap();
             if may {
                 (model.open, model.requested) = (false, false);
@@ -141,7 +161,65 @@ async fn publish(
     (agrees, moves)
 }
 
-async fn reserve(board: &Board, model: &mut Model, new: NewRun, full: bool) -> (bool, bool) {
+async fn queue(board: &Board, model: &mut Model, new: NewRun) -> (bool, bool) {
+    let expected = match (model.open, model.live[0]) {
+        (false, _) => "not open",
+        (true, Some(_)) => "busy",
+        (true, None) => "run",
+    };
+    let run = new.id;
+    let agrees = match board.queue_run(new, Wish::default(), at(1)).await.unwrap() {
+        Queueing::Run(run) => {
+            model.fence += 1;
+            expected == "run" && run.fence == model.fence && run.reservation.is_none()
+        }
+        Queueing::Busy(other) => expected == "busy" && model.live[0].is_some_and(|it| it.0 == other),
+        Queueing::NotOpen(_) => expected == "not open",
+    };
+    if expected == "run" {
+        model.live[0] = Some((run, QUEUED));
+    }
+    (agrees, expected == "run")
+}
+
+async fn start(board: &Board, model: &mut Model, (on, full): (Placement, bool)) -> (bool, bool) {
+    let Some((run, rank)) = &mut model.live[0] else { return (true, false) };
+    let expected = match (*rank, model.open) {
+        (QUEUED, false) => "not open",
+        (QUEUED, true) if full => "no room",
+        (QUEUED, true) => "run",
+        (_, _) => "not queued",
+    };
+    let how = ("claude".parse().unwrap(), Some("opus".to_owned()));
+    let agrees = match board.start_queued(*run, on, how, at(1)).await.unwrap() {
+        Starting::Run(started) => {
+            *rank = RESERVED;
+            let there = board.run(*run).await.unwrap();
+            expected == "run" && started.fence == model.fence && there == Some(started)
+        }
+        Starting::NotQueued(_) => expected == "not queued",
+        Starting::NotOpen(_) => expected == "not open",
+        Starting::NoRoom(_) => expected == "no room",
+    };
+    (agrees, expected == "run")
+}
+
+async fn leave(board: &Board, model: &mut Model) -> (bool, bool) {
+    let Some((run, rank)) = model.live[0] else { return (true, false) };
+    let RunState::Ended(end) = ended(Outcome::STOPPED) else { panic!() };
+    let moved = board.leave_queue(run, *end, at(2)).await.unwrap() == Moved::Moved;
+    if rank == QUEUED {
+        model.live[0] = None;
+    }
+    (moved == (rank == QUEUED), rank == QUEUED)
+}
+
+async fn reserve(
+    board: &Board,
+    model: &mut Model,
+    new: NewRun,
+    (on, full): (Placement, bool),
+) -> (bool, bool) {
     let lane = usize::from(new.kind == RunKind::Test);
     // What a merge left the base branch at may still be tested.
     let wanted = model.open || (model.merged && new.kind == RunKind::Test);
@@ -153,18 +231,18 @@ async fn reserve(board: &Board, model: &mut Model, new: NewRun, full: bool) -> (
         (true, None, _) => "run",
     };
     let run = new.id;
-    let agrees = match board.reserve_run(new, at(1)).await.unwrap() {
+    let agrees = match board.reserve_run(new, on, at(1)).await.unwrap() {
         Reserved::Run(run) => {
             model.fence += u64::from(lane == 0);
             expected == "run" && run.fence == model.fence
         }
         Reserved::Busy(other) => expected == "busy" && model.live[lane].is_some_and(|it| it.0 == other),
         Reserved::NotOpen(_) => expected == "not open",
-        Reserved::NoSlot => expected == "no slot",
+        Reserved::NoRoom(_) => expected == "no slot",
         Reserved::NothingPublished => expected == "nothing",
     };
     if expected == "run" {
-        model.live[lane] = Some((run, 0));
+        model.live[lane] = Some((run, RESERVED));
     }
     (agrees, expected == "run")
 }
@@ -173,15 +251,17 @@ async fn advance(board: &Board, model: &mut Model, kind: RunKind, rank: u8) -> (
     let live = &mut model.live[usize::from(kind == RunKind::Test)];
     let Some((run, before)) = *live else { return (true, false) };
     let to = match rank {
-        1 => RunState::Preparing,
-        2 => RunState::Running { since: at(2) },
-        3 => RunState::Finishing,
+        1 => RunState::Reserved,
+        2 => RunState::Preparing,
+        3 => RunState::Running { since: at(2) },
+        4 => RunState::Finishing,
         _ => ended(Outcome::Done),
     };
     let moved = board.move_run(run, to, at(2)).await.unwrap() == Moved::Moved;
-    let may = rank > before;
+    // Without a machine there is no way but to the end.
+    let may = rank > before && (before > QUEUED || rank == ENDED);
     if may {
-        *live = (rank < 4).then_some((run, rank));
+        *live = (rank < ENDED).then_some((run, rank));
     }
     (moved == may, may)
 }

@@ -1,13 +1,15 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
-use coord_board::{Moved, NewRun, Reserved, TaskEdit};
+use coord_board::{Moved, NewRun, Placement, Reserved, TaskEdit};
 use coord_core::event::Fact;
 use coord_core::outcome::{Outcome, WorkerExit};
+use coord_core::readiness::Blocker;
 use coord_core::run::{GitFacts, Rescue, Run, RunEnd, RunKind, RunState, RuntimeReport};
 use tokio::task::JoinSet;
 
 use crate::place::Place;
-use crate::world::{add, at, commit, end, ended, id, new_run, published, reserve};
+use crate::world::{add, at, commit, end, ended, id, new_run, on, published, reserve};
 
 pub(crate) async fn a_branch_is_minted_once_and_a_fence_only_grows(place: &Place) {
     let board = place.board().await;
@@ -23,7 +25,9 @@ pub(crate) async fn a_branch_is_minted_once_and_a_fence_only_grows(place: &Place
     let model = Some("opus".to_owned());
     let elsewhere =
         NewRun { base_branch: "develop".parse().unwrap(), model, ..new_run(2, &task, RunKind::Work) };
-    let Reserved::Run(second) = board.reserve_run(elsewhere, at(2)).await.unwrap() else { panic!() };
+    let Reserved::Run(second) = board.reserve_run(elsewhere, on("here", 2), at(2)).await.unwrap() else {
+        panic!()
+    };
     assert_eq!((second.branch.clone(), second.fence, second.attempt), (first.branch, 2, 2));
     assert_eq!(board.run(second.id).await.unwrap(), Some(second.clone()));
     let change = board.change(&task).await.unwrap().unwrap();
@@ -40,7 +44,9 @@ pub(crate) async fn a_clock_that_is_set_back_does_not_reorder_attempts(place: &P
     let task = published(&board, 1, &commit(1)).await.task;
     for (n, kind) in [(2, RunKind::Test), (3, RunKind::Test), (4, RunKind::Work), (5, RunKind::Test)] {
         let now = at(-i64::try_from(n).unwrap());
-        let Reserved::Run(run) = board.reserve_run(new_run(n, &task, kind), now).await.unwrap() else {
+        let Reserved::Run(run) =
+            board.reserve_run(new_run(n, &task, kind), on("here", 2), now).await.unwrap()
+        else {
             panic!("run {n} was not reserved")
         };
         end(&board, run.id).await;
@@ -56,7 +62,7 @@ pub(crate) async fn only_one_of_many_reservations_wins(place: &Place) {
         for n in 0..8 {
             let board = place.board().await;
             let new = new_run(n + if kind == RunKind::Work { 0 } else { 8 }, &task, kind);
-            rivals.spawn(async move { board.reserve_run(new, at(1)).await.unwrap() });
+            rivals.spawn(async move { board.reserve_run(new, on("here", 2), at(1)).await.unwrap() });
         }
         let mut won = Vec::new();
         let mut lost = Vec::new();
@@ -82,30 +88,36 @@ pub(crate) async fn slots_are_never_exceeded(place: &Place) {
     for n in 0..8 {
         let task = add(&board, "api", "t").await.task;
         let rival = place.board().await;
-        let new = NewRun { slots: 3, ..new_run(n, &task, RunKind::Work) };
-        rivals.spawn(async move { rival.reserve_run(new, at(1)).await.unwrap() });
+        let new = new_run(n, &task, RunKind::Work);
+        rivals.spawn(async move { rival.reserve_run(new, on("here", 3), at(1)).await.unwrap() });
     }
     let outcomes = rivals.join_all().await;
     let won = outcomes.iter().filter(|it| matches!(it, Reserved::Run(_))).count();
     assert_eq!(won, 3);
-    assert_eq!(outcomes.iter().filter(|it| **it == Reserved::NoSlot).count(), 5);
+    assert_eq!(
+        outcomes.iter().filter(|it| matches!(it, Reserved::NoRoom(Blocker::NoSlot { slots: 3, .. }))).count(),
+        5
+    );
     let task = add(&board, "api", "t").await.task;
-    let elsewhere = NewRun { machine: "there".parse().unwrap(), ..new_run(20, &task, RunKind::Work) };
-    assert!(matches!(board.reserve_run(elsewhere, at(1)).await.unwrap(), Reserved::Run(_)));
+    let new = new_run(20, &task, RunKind::Work);
+    assert!(matches!(board.reserve_run(new, on("there", 2), at(1)).await.unwrap(), Reserved::Run(_)));
 }
 
 pub(crate) async fn a_test_needs_a_head_and_no_slot(place: &Place) {
     let board = place.board().await;
     let task = add(&board, "api", "t").await.task;
-    let test = |n| NewRun { slots: 0, ..new_run(n, &task, RunKind::Test) };
-    assert_eq!(board.reserve_run(test(1), at(1)).await.unwrap(), Reserved::NothingPublished);
+    // Neither a slot nor a distance to other starts matters to it.
+    let somewhere = || Placement { stagger: Duration::from_secs(900), ..on("here", 0) };
+    let test =
+        async |n| board.reserve_run(new_run(n, &task, RunKind::Test), somewhere(), at(1)).await.unwrap();
+    assert_eq!(test(1).await, Reserved::NothingPublished);
     let work = reserve(&board, 2, &task, RunKind::Work).await;
-    assert_eq!(board.reserve_run(test(3), at(1)).await.unwrap(), Reserved::NothingPublished);
+    assert_eq!(test(3).await, Reserved::NothingPublished);
     let publishing = board.publish(&task, work.id, work.fence, None, &commit(1), at(2)).await.unwrap();
     assert_eq!(publishing, coord_board::Publishing::Published);
-    let Reserved::Run(run) = board.reserve_run(test(4), at(1)).await.unwrap() else { panic!() };
+    let Reserved::Run(run) = test(4).await else { panic!() };
     assert_eq!((run.fence, run.attempt), (work.fence, 1));
-    assert_eq!(board.reserve_run(test(5), at(1)).await.unwrap(), Reserved::Busy(run.id));
+    assert_eq!(test(5).await, Reserved::Busy(run.id));
 }
 
 pub(crate) async fn terminal_states_stay(place: &Place) {
@@ -150,8 +162,8 @@ pub(crate) async fn a_run_is_found_by_the_start_of_its_id(place: &Place) {
     let mut ids = Vec::new();
     for bits in [0xa100, 0xa200, 0xf000] {
         let task = add(&board, "api", "t").await.task;
-        let new = NewRun { id: id(bits << 48), slots: 9, ..new_run(0, &task, RunKind::Work) };
-        assert!(matches!(board.reserve_run(new, at(1)).await.unwrap(), Reserved::Run(_)));
+        let new = NewRun { id: id(bits << 48), ..new_run(0, &task, RunKind::Work) };
+        assert!(matches!(board.reserve_run(new, on("here", 9), at(1)).await.unwrap(), Reserved::Run(_)));
         ids.push(id(bits << 48).to_string());
     }
     let count = async |prefix: &str| board.runs_with_prefix(prefix).await.unwrap().len();

@@ -5,7 +5,7 @@ use coord_core::task::{Task, TaskRef, TaskState};
 use jiff::Timestamp;
 
 use crate::place::Place;
-use crate::world::{add, at, commit, end, id, named, new_run, new_task, opened, published, reserve};
+use crate::world::{add, at, commit, end, id, named, new_run, new_task, on, opened, published, reserve};
 
 pub(crate) async fn a_task_comes_back_as_it_was_added(place: &Place) {
     let board = place.board().await;
@@ -87,7 +87,7 @@ pub(crate) async fn a_task_is_closed_once_and_not_under_a_worker(place: &Place) 
     assert_eq!(board.pull_request(&task).await.unwrap().unwrap().state, PullRequestState::Closed);
     let edited = board.edit_task(&task, TaskEdit::default(), at(1)).await.unwrap();
     assert_eq!(edited, Edited::NotOpen(closed.clone()));
-    let reserved = board.reserve_run(new_run(3, &task, RunKind::Work), at(1)).await.unwrap();
+    let reserved = board.reserve_run(new_run(3, &task, RunKind::Work), on("here", 2), at(1)).await.unwrap();
     assert_eq!(reserved, coord_board::Reserved::NotOpen(closed));
     let missing = board.close_task(&named("web#9"), "no", at(1)).await;
     assert!(matches!(missing, Err(Error::NoTask(task)) if task == named("web#9")));

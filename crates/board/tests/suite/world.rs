@@ -1,10 +1,13 @@
 //! Short words for what the promises are about.
 
-use coord_board::{Added, Board, Moved, NewRun, NewTask, Opening, Publishing, Reserved};
+use std::time::Duration;
+
+use coord_board::{Added, Board, Moved, NewRun, NewTask, Opening, Placement, Publishing, Queueing, Reserved};
 use coord_core::gate::{Evidence, Source, Verdict};
 use coord_core::id::RunId;
 use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
+use coord_core::queue::Wish;
 use coord_core::run::{GitFacts, Run, RunEnd, RunKind, RunState, RuntimeReport};
 use coord_core::task::{Task, TaskRef};
 use jiff::Timestamp;
@@ -48,19 +51,30 @@ pub(crate) fn new_run(n: u64, task: &TaskRef, kind: RunKind) -> NewRun {
         id: id(n),
         kind,
         task: task.clone(),
-        machine: "here".parse().unwrap(),
-        slots: 2,
         runtime: "claude".parse().unwrap(),
         model: None,
         base_branch: "main".parse().unwrap(),
     }
 }
 
+pub(crate) fn on(machine: &str, slots: u32) -> Placement {
+    Placement { machine: machine.parse().unwrap(), slots, stagger: Duration::ZERO }
+}
+
 /// Reserves the run with that number; it must succeed.
 pub(crate) async fn reserve(board: &Board, n: u64, task: &TaskRef, kind: RunKind) -> Run {
-    match board.reserve_run(new_run(n, task, kind), at(1)).await.unwrap() {
+    match board.reserve_run(new_run(n, task, kind), on("here", 2), at(1)).await.unwrap() {
         Reserved::Run(run) => run,
         other => panic!("not reserved: {other:?}"),
+    }
+}
+
+/// Queues the run with that number; it must succeed.
+pub(crate) async fn queue(board: &Board, n: u64, task: &TaskRef) -> Run {
+    let queueing = board.queue_run(new_run(n, task, RunKind::Work), Wish::default(), at(1)).await;
+    match queueing.unwrap() {
+        Queueing::Run(run) => run,
+        other => panic!("not queued: {other:?}"),
     }
 }
 

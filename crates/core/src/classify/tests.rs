@@ -107,7 +107,7 @@ fn a_limit_says_until_when_and_a_stop_is_ours_before_anything_else() {
     assert_eq!(work(WorkerExit::Code(1), &limited, &clean()), Outcome::Limited { until: Some(until) });
     let stopped =
         classify(RunKind::Work, WorkerExit::Signal(9), Some(StopCause::Asked), &limited, &clean(), true);
-    assert_eq!(stopped, Outcome::Cancelled);
+    assert_eq!(stopped, Outcome::STOPPED);
 }
 
 #[test]
