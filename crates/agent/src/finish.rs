@@ -86,7 +86,7 @@ impl Ending {
     fn was_cancelled(&self) -> bool {
         match self {
             Self::Ran { stopped, .. } => *stopped == Some(StopCause::Asked),
-            Self::Decided(outcome) => *outcome == Outcome::Cancelled,
+            Self::Decided(outcome) => *outcome == Outcome::STOPPED,
         }
     }
 }

@@ -159,8 +159,12 @@ mod tests {
 
     /// Every migration that was ever released, with the checksum it was released with. Add a line for a new
     /// one; a line that is there never changes, because boards remember what they were made with.
-    const RELEASED: &[(i64, &str)] =
-        &[(1, "0fa116079abd813675325c8a"), (2, "59acf706e52758e8c675c016"), (3, "8f5229a239b1ecf93ab0f0cc"), (4, "4a6329fe041fd1e70a7a788a")];
+    const RELEASED: &[(i64, &str)] = &[
+        (1, "0fa116079abd813675325c8a"),
+        (2, "59acf706e52758e8c675c016"),
+        (3, "8f5229a239b1ecf93ab0f0cc"),
+        (4, "4a6329fe041fd1e70a7a788a"),
+    ];
 
     #[test]
     fn migrations_are_only_ever_appended() {

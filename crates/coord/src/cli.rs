@@ -13,6 +13,7 @@ pub mod log;
 pub mod merge;
 pub mod notify;
 pub mod pr;
+pub mod queue;
 pub mod session;
 pub mod shim;
 pub mod status;
@@ -75,6 +76,8 @@ pub enum Command {
     Session(session::Args),
     Done(done::Args),
     Agent(agent::Args),
+    #[command(hide = true)]
+    Queue(queue::Args),
     #[command(hide = true)]
     Shim(shim::Args),
     Completions(completions::Args),

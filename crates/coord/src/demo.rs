@@ -6,31 +6,30 @@
 mod scratch;
 
 use camino::Utf8PathBuf;
-use coord_core::claim::Said;
 use coord_core::name::RuntimeName;
 use coord_core::outcome::Outcome;
+use coord_core::queue::Wish;
 use coord_core::readiness::Blocker;
 use coord_core::run::Run;
 use coord_core::task::TaskRef;
 use coord_engine::Engine;
-use coord_engine::assign::Wish;
+use coord_engine::assign::{Assigned, Otherwise};
+use coord_engine::error::Error;
 use coord_engine::merge::{Fate, MergeWish, Progress};
 use coord_engine::proposal::Proposal;
 use coord_proto::event::EventKind;
 use futures_util::future::join_all;
 use serde::Serialize;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use self::scratch::{MACHINE, REPO, Scratch, TASKS};
+use crate::background::Attendance;
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
 use crate::ui::live::Live;
 use crate::ui::{Next, Ui};
-
-/// How many workers run at once.
-const AT_ONCE: usize = 2;
 
 /// See it work: five tasks become merged changes in a scratch directory
 ///
@@ -85,7 +84,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         .map_err(|_| failed(anyhow::anyhow!("the temporary directory's name is not UTF-8")))?;
     let runtimes = cx.config().map(|it| it.runtimes).unwrap_or_default();
     let scratch = Scratch::lay_out(&root, &runtimes).map_err(failed)?;
-    let session = Session::open(&surroundings(cx, &scratch)).await?;
+    let session = Session::attended(&surroundings(cx, &scratch), Attendance::Here).await?;
     let carried = tokio::select! {
         carried = carry_all(&session, args, ui) => carried,
         _ = tokio::signal::ctrl_c() => {
@@ -149,7 +148,6 @@ async fn carry_all(session: &Session, args: &Args, ui: &Ui) -> Result<Vec<Carrie
         engine,
         runtime: &args.runtime,
         live: Live::new(ui, names),
-        workers: Semaphore::new(AT_ONCE),
         landing: Mutex::new(()),
         merged: watch::Sender::new(0),
     };
@@ -157,12 +155,12 @@ async fn carry_all(session: &Session, args: &Args, ui: &Ui) -> Result<Vec<Carrie
     carried.into_iter().collect()
 }
 
-/// Carries tasks from the board to main: two workers at once, one landing at a time.
+/// Carries tasks from the board to main: all of them at once, of whom the queue lets two work, and one lands at a
+/// time.
 struct Conveyor<'a> {
     engine: &'a Engine,
     runtime: &'a RuntimeName,
     live: Live<'a>,
-    workers: Semaphore,
     landing: Mutex<()>,
     /// How many have been merged: what those that wait for another look at.
     merged: watch::Sender<usize>,
@@ -241,49 +239,44 @@ impl Conveyor<'_> {
     /// Waits until the task may be assigned, assigns it, and waits for the worker; the run and its seconds.
     async fn work(&self, index: usize, task: &TaskRef) -> Result<(Run, f64), CliError> {
         let mut merged = self.merged.subscribe();
-        let wish = Wish {
-            task: task.clone(),
-            machine: None,
-            model: None,
-            runtime: Some(self.runtime.clone()),
-            briefing: None,
-            said: Said::default(),
+        let wish = Wish { runtime: Some(self.runtime.clone()), ..Wish::default() };
+        let plan = loop {
+            let plan = self.engine.plan_assignment(task, wish.clone()).await?;
+            let Some(reason) = plan.blockers.iter().find(|it| matches!(it, Blocker::WaitsFor(_))) else {
+                break plan;
+            };
+            self.live.set(index, &reason.to_string());
+            // Nobody can be waited for who has come to an end without being merged.
+            if *merged.borrow_and_update() + 1 >= TASKS.len() {
+                return Err(Error::NotReady { task: task.clone(), blockers: plan.blockers }.into());
+            }
+            merged.changed().await.expect("the sender lives as long as this");
         };
-        self.live.set(index, "waiting for a worker");
-        loop {
-            let slot = self.workers.acquire().await.expect("the semaphore is never closed");
-            let plan = self.engine.plan_assignment(wish.clone()).await?;
-            let waits = plan.blockers.iter().find(|it| matches!(it, Blocker::WaitsFor(_)));
-            if let Some(reason) = waits {
-                self.live.set(index, &reason.to_string());
-                drop(slot);
-                // Nobody can be waited for who has come to an end without being merged.
-                if *merged.borrow_and_update() + 1 >= TASKS.len() {
-                    self.engine.assign(plan).await?;
-                }
-                merged.changed().await.expect("the sender lives as long as this");
-                continue;
+        let run = match self.engine.assign(plan, Otherwise::Queue).await? {
+            Assigned::Started(run) => run.id,
+            Assigned::Queued(run, _) => {
+                self.live.set(index, "waiting for a worker");
+                run.id
             }
-            let begun = Instant::now();
-            let run = self.engine.assign(plan).await?;
-            self.live.set(index, "a worker has it");
-            let mut following = self.engine.follow(run.id, 0).await?;
-            while let Some(event) = following.next().await? {
-                if let EventKind::Status { text } = event.event {
-                    self.live.set(index, &text);
-                }
+        };
+        let mut following = self.engine.follow(run, 0).await?;
+        let begun = Instant::now();
+        self.live.set(index, "a worker has it");
+        while let Some(event) = following.next().await? {
+            if let EventKind::Status { text } = event.event {
+                self.live.set(index, &text);
             }
-            let run = self.engine.wait_for_run(run.id, None).await?;
-            return Ok((run, begun.elapsed().as_secs_f64()));
         }
+        let run = self.engine.wait_for_run(run, None).await?;
+        Ok((run, begun.elapsed().as_secs_f64()))
     }
 }
 
 async fn stop_everything(engine: &Engine) {
-    let Ok(settled) = engine.settle().await else { return };
-    for run in settled.live.into_keys() {
-        if let Err(error) = engine.stop(run).await {
-            tracing::warn!(%run, error = %error, "could not be stopped");
+    let Ok(runs) = engine.live_runs().await else { return };
+    for run in runs {
+        if let Err(error) = engine.stop(run.id).await {
+            tracing::warn!(run = %run.id, error = %error, "could not be stopped");
         }
     }
 }

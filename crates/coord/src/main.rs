@@ -9,6 +9,7 @@
     reason = "nothing can reach into a program: `pub` says what a module offers its siblings"
 )]
 
+mod background;
 mod cli;
 mod config;
 mod context;
@@ -106,9 +107,10 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Why(_)
         | Command::Session(_)
         | Command::Done(_)
-        | Command::Agent(_) => {}
+        | Command::Agent(_)
+        | Command::Queue(_) => {}
     }
-    let serves = matches!(cli.command, Command::Agent(_));
+    let serves = matches!(cli.command, Command::Agent(_) | Command::Queue(_));
     log::start(environment.get("COORD_LOG").map(String::as_str), serves, ui.is_json());
     let cx = surroundings(cli.config, environment)?;
     // The agent server as well: what may block does so on threads of its own, and one loop hands on soonest.
@@ -143,6 +145,7 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Session(args) => cli::session::run(args, cx, ui).await,
         Command::Done(args) => cli::done::run(args, cx, ui).await,
         Command::Agent(args) => cli::agent::run(args, cx, ui).await,
+        Command::Queue(args) => cli::queue::run(args, cx).await,
         Command::Shim(_) | Command::Completions(_) | Command::Version(_) => {
             unreachable!("these need no event loop and are done by now")
         }

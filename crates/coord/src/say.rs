@@ -32,6 +32,7 @@ impl From<Error> for CliError {
             | Error::UnknownId(_)
             | Error::AmbiguousId { .. }
             | Error::NoRun(_)
+            | Error::NotStarted(_)
             | Error::NotReady { .. }
             | Error::NothingPublished(_)
             | Error::Unfinished { .. }
@@ -59,6 +60,7 @@ fn kind(error: &Error) -> ErrorKind {
         | Error::UnknownMachine { .. }
         | Error::UnknownId(_)
         | Error::NoRun(_)
+        | Error::NotStarted(_)
         | Error::NoLog { .. } => ErrorKind::NotFound,
         Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
         Error::NoMachine { .. }
@@ -171,6 +173,7 @@ fn cure(error: &Error) -> Vec<String> {
         Error::InTheWay { task, directory } => {
             format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)
         }
+        Error::NotStarted(run) => format!("`coord why {run}` says what it waits for"),
         Error::NoLog { run, .. } => format!("`coord why {run}` says what became of it"),
         Error::Token { .. } => "`coord doctor` says where each token is looked for".to_owned(),
         Error::Agent { machine, source } => return reach(machine, source),
@@ -239,7 +242,12 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
     let hints = blockers.iter().map(|it| match it {
         Blocker::Running(run) => format!("`coord watch {run}` shows what it does"),
         Blocker::NoSlot { .. } => "`coord status` shows what takes the slots".to_owned(),
-        Blocker::NotServed { .. } => "`coord config` shows which machine works on what".to_owned(),
+        Blocker::TooSoon { .. } | Blocker::Away(_) => {
+            format!("`coord assign auto {} {}` queues it, and it starts by itself", task.repo, task.number)
+        }
+        Blocker::NotServed { .. } | Blocker::UnknownMachine(_) => {
+            "`coord config` shows which machine works on what".to_owned()
+        }
         Blocker::WaitsFor(other) => format!("`coord why {other}` says where that one is"),
         Blocker::WaitsForClosed(_) | Blocker::WaitsForMissing(_) => {
             format!("`coord task edit {task} --no-after` drops what it waits for")

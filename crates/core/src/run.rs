@@ -75,6 +75,19 @@ impl Run {
         self.reservation.as_ref().map(|it| &it.machine)
     }
 
+    /// The machine it was handed to, or is queued for; `None` where the routing has yet to say.
+    #[must_use]
+    pub fn bound_for(&self) -> Option<&MachineName> {
+        match &self.state {
+            RunState::Queued(wish) => wish.machine.as_ref(),
+            RunState::Reserved
+            | RunState::Preparing
+            | RunState::Running { .. }
+            | RunState::Finishing
+            | RunState::Ended(_) => self.machine(),
+        }
+    }
+
     /// Whether it takes one of the worker slots of `machine`.
     #[must_use]
     pub fn takes_slot_of(&self, machine: &MachineName) -> bool {

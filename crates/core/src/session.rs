@@ -51,6 +51,7 @@ impl Happened {
             Fact::RunEnded { run, .. } => self.ended.push(*run),
             Fact::TaskEdited
             | Fact::Overridden { .. }
+            | Fact::RunQueued { .. }
             | Fact::RunReserved { .. }
             | Fact::RunMoved { .. }
             | Fact::Published { .. }
@@ -84,11 +85,12 @@ pub struct Cost {
     pub unknown_runs: u64,
 }
 
-/// What the agent work among these runs cost, of those that have ended.
+/// What the agent work among these runs cost, of those that have ended; one that no machine heard of cost nothing.
 #[must_use]
 pub fn cost(runs: &[Run]) -> Cost {
     let mut cost = Cost::default();
-    for end in runs.iter().filter(|it| it.kind.is_agent_work()).filter_map(|it| it.state.end()) {
+    let started = runs.iter().filter(|it| it.kind.is_agent_work() && it.reservation.is_some());
+    for end in started.filter_map(|it| it.state.end()) {
         match end.report.cost_usd {
             Some(usd) => cost.usd += usd,
             None => cost.unknown_runs += 1,
@@ -131,7 +133,7 @@ fn is_for_a_person(hold: &Hold) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{GitFacts, RunEnd, RunState, RuntimeReport};
+    use crate::run::{GitFacts, Reservation, RunEnd, RunState, RuntimeReport};
 
     fn event(number: u64, task: &str, fact: Fact) -> Event {
         Event { number, at: Timestamp::UNIX_EPOCH, task: task.parse().unwrap(), fact }
@@ -150,7 +152,7 @@ mod tests {
             id: RunId::from_random(1),
             kind,
             task: "api#1".parse().unwrap(),
-            machine: "here".parse().unwrap(),
+            reservation: Some(Reservation { machine: "here".parse().unwrap(), at: Timestamp::UNIX_EPOCH }),
             runtime: "claude".parse().unwrap(),
             model: None,
             branch: "issue-1".parse().unwrap(),
@@ -179,9 +181,13 @@ mod tests {
             ended(RunKind::Work, Outcome::Context, Some(0.5)),
             ended(RunKind::Work, Outcome::Done, None),
             ended(RunKind::Test, Outcome::Done, None),
+            Run { reservation: None, ..ended(RunKind::Work, Outcome::STOPPED, None) },
         ];
         assert_eq!(cost(&runs), Cost { usd: 0.75, unknown_runs: 1 });
-        assert_eq!(outcomes(&runs, RunKind::Work), BTreeMap::from([("context", 1), ("done", 2)]));
+        assert_eq!(
+            outcomes(&runs, RunKind::Work),
+            BTreeMap::from([("cancelled", 1), ("context", 1), ("done", 2)])
+        );
         assert_eq!(outcomes(&runs, RunKind::Test), BTreeMap::from([("done", 1)]));
     }
 

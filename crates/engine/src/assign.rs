@@ -1,11 +1,14 @@
 //! From a task to a run: who does it, where, and what they are told.
 
-use coord_board::NewRun;
-use coord_core::claim::{self, Said};
+use std::collections::BTreeSet;
+
+use coord_board::{NewRun, Placement};
+use coord_core::claim;
 use coord_core::id::RunId;
 use coord_core::machine::Machine;
-use coord_core::name::{BranchName, MachineName, RuntimeName, branch_for};
-use coord_core::readiness::{Blocker, blockers};
+use coord_core::name::{BranchName, RuntimeName, branch_for};
+use coord_core::queue::{Wish, too_soon};
+use coord_core::readiness::{Blocker, blockers as readiness};
 use coord_core::repo::Repo;
 use coord_core::routing::{Route, route};
 use coord_core::run::{Run, RunKind};
@@ -15,32 +18,16 @@ use coord_proto::run::Checkout;
 use crate::briefing::{self, Briefing};
 use crate::dispatch::Job;
 use crate::error::Error;
+use crate::settings::Settings;
 use crate::{Engine, clock};
-
-/// What somebody wants assigned.
-#[derive(Debug, Clone)]
-pub struct Wish {
-    /// The task.
-    pub task: TaskRef,
-    /// Where to; `None` leaves it to the routing.
-    pub machine: Option<MachineName>,
-    /// Instead of the model that labels and configuration give.
-    pub model: Option<String>,
-    /// Instead of the configured runtime.
-    pub runtime: Option<RuntimeName>,
-    /// What to tell the worker on top.
-    pub briefing: Option<String>,
-    /// What the person says about claims of others and about the author.
-    pub said: Said,
-}
 
 /// What assigning would do. Making one changes nothing.
 #[derive(Debug, Clone)]
 pub struct Assignment {
     /// The task.
     pub task: Task,
-    /// Where it would run.
-    pub machine: Machine,
+    /// Where it would run; `None` where the routing leaves it to whichever machine is free first.
+    pub machine: Option<Machine>,
     /// What would do it.
     pub runtime: RuntimeName,
     /// The model; `None` where the runtime has none.
@@ -53,6 +40,7 @@ pub struct Assignment {
     pub prompt: String,
     /// Every reason why it cannot be done now; empty means that it can.
     pub blockers: Vec<Blocker>,
+    wish: Wish,
     run: RunId,
     repo: Repo,
     checkout: Checkout,
@@ -60,39 +48,73 @@ pub struct Assignment {
     overridden: Vec<(String, String)>,
 }
 
+impl Assignment {
+    /// Whether it would start later and by itself: everything in its way goes away without anybody's doing.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        !self.blockers.is_empty() && self.blockers.iter().all(Blocker::lifts_by_itself)
+    }
+
+    /// What its worker is to do, and in what.
+    pub(crate) fn into_job(self) -> (BranchName, Job) {
+        let Repo { default_branch, setup, permissions, .. } = self.repo;
+        let (checkout, prompt) = (self.checkout, self.prompt);
+        (default_branch, Job { checkout, prompt, command: None, setup, permissions })
+    }
+}
+
+/// What is done about a task that cannot start now but will be able to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It is queued, and starts as soon as it can.
+    Queue,
+    /// It is refused.
+    Refuse,
+}
+
+/// What became of an assignment.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Assigned {
+    /// A machine has it.
+    Started(Run),
+    /// It is queued, for all of these.
+    Queued(Run, Vec<Blocker>),
+}
+
 impl Engine {
     /// What assigning would do.
     ///
     /// # Errors
     /// When task, repo or machine are unknown, no machine can take the task, or its repo has no origin.
-    pub async fn plan_assignment(&self, wish: Wish) -> Result<Assignment, Error> {
+    pub async fn plan_assignment(&self, task: &TaskRef, wish: Wish) -> Result<Assignment, Error> {
         self.settle().await?;
-        let repo = self.repo(&wish.task.repo)?.clone();
+        self.plan(task, wish, None).await
+    }
+
+    /// The same, of the world as it was last settled, and for the run that is queued for the task, if one is.
+    pub(crate) async fn plan(
+        &self,
+        task: &TaskRef,
+        wish: Wish,
+        queued: Option<RunId>,
+    ) -> Result<Assignment, Error> {
+        let repo = self.repo(&task.repo)?.clone();
         // A person may have pushed to the change's branch since: that is where the next attempt goes on.
-        self.candidate(&wish.task).await?;
-        let task = self.fresh_task(&wish.task).await?;
-        let active = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
-        let mut waited = Vec::new();
-        for after in &task.after {
-            waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
-        }
-        let machine = match &wish.machine {
-            Some(name) => self.machine(name)?.clone(),
-            None => match route(&task, &self.settings.machines, &active, self.settings.here.as_ref()) {
-                Route::To(machine) => machine.clone(),
-                Route::Nowhere(refusals) => {
-                    let reasons = refusals.iter().flat_map(|(_, reasons)| reasons).map(ToString::to_string);
-                    let reasons = reasons.collect::<Vec<_>>().join("; ");
-                    return Err(Error::NoMachine { task: task.task, reasons });
-                }
-            },
-        };
-        if self.settings.here.as_ref() == Some(&machine.name) {
+        self.candidate(task).await?;
+        let task = self.fresh_task(task).await?;
+        let mut active = self.live_runs().await?;
+        active.retain(|it| Some(it.id) != queued);
+        let waited = self.waited(&task).await?;
+        let (machine, mut blockers) = self.place(&task, &wish, &active)?;
+        if let Some(name) = machine.as_ref().map(|it| &it.name)
+            && self.settings.here.as_ref() == Some(name)
+        {
             // Another machine has an origin of its own to name, or none; it says so when it is asked.
             self.origin(&repo.name).await?;
         }
-        let runtime = wish.runtime.unwrap_or_else(|| self.settings.runtime.clone());
-        let model = self.model(&task, &runtime, wish.model);
+        let runtime = wish.runtime.clone().unwrap_or_else(|| self.settings.runtime.clone());
+        let model = self.model(&task, &runtime, wish.model.clone());
         let change = self.board.change(&task.task).await.map_err(Error::board("reading a change"))?;
         let branch =
             change.as_ref().map_or_else(|| branch_for(task.task.number, &task.title), |it| it.branch.clone());
@@ -101,10 +123,10 @@ impl Engine {
             None => Checkout::Base,
         };
         let mut earlier = self.runs_of(&task.task).await?;
-        earlier.retain(|it| it.kind.is_agent_work());
+        earlier.retain(|it| it.kind.is_agent_work() && Some(it.id) != queued);
         let attempt = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
         let failures = self.failures(&task.task).await?;
-        let run = clock::new_run_id();
+        let run = queued.unwrap_or_else(clock::new_run_id);
         let claims = self.claims(&task, change.as_ref()).await?;
         let comments = self.trusted_comments(&task).await?;
         let prompt = briefing::work(&Briefing {
@@ -118,7 +140,8 @@ impl Engine {
             test_failure: (!failures.is_empty()).then_some(failures.as_str()),
             comments: &comments,
         });
-        let mut blockers = blockers(&task, &waited, &active, &self.settings.repos, Some(&machine));
+        blockers.extend(readiness(&task, &waited, &active, &self.settings.repos, machine.as_ref()));
+        blockers.extend(too_soon(self.last_start().await?, self.settings.stagger, clock::now()));
         let trusted = &self.settings.trusted;
         blockers.extend(claim::blockers(&task, &claims, trusted, &wish.said));
         let overridden = claim::overridden(&task, &claims, trusted, &wish.said);
@@ -131,6 +154,7 @@ impl Engine {
             attempt,
             prompt,
             blockers,
+            wish,
             run,
             repo,
             checkout,
@@ -138,36 +162,72 @@ impl Engine {
         })
     }
 
-    /// Dispatches what was planned.
+    /// The machine that would take it, or why none can now.
+    fn place(
+        &self,
+        task: &Task,
+        wish: &Wish,
+        active: &[Run],
+    ) -> Result<(Option<Machine>, Vec<Blocker>), Error> {
+        if let Some(name) = &wish.machine {
+            return Ok((Some(self.machine(name)?.clone()), Vec::new()));
+        }
+        let Settings { machines, here, .. } = &self.settings;
+        match route(task, machines, active, here.as_ref(), &BTreeSet::new()) {
+            Route::To(machine) => Ok((Some(machine.clone()), Vec::new())),
+            Route::Nowhere(reasons) if reasons.iter().any(Blocker::lifts_by_itself) => Ok((None, reasons)),
+            Route::Nowhere(reasons) => {
+                let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+                Err(Error::NoMachine { task: task.task.clone(), reasons: reasons.join("; ") })
+            }
+        }
+    }
+
+    /// Dispatches what was planned, or queues it where that is wanted and will be of use.
     ///
     /// # Errors
     /// [`Error::NotReady`] with every reason; otherwise as [`Engine::dispatch`].
-    pub async fn assign(&self, plan: Assignment) -> Result<Run, Error> {
-        if !plan.blockers.is_empty() {
-            return Err(Error::NotReady { task: plan.task.task, blockers: plan.blockers });
+    pub async fn assign(&self, plan: Assignment, otherwise: Otherwise) -> Result<Assigned, Error> {
+        let may_wait = |blockers: &[Blocker]| {
+            otherwise == Otherwise::Queue && blockers.iter().all(Blocker::lifts_by_itself)
+        };
+        let (task, wish) = (plan.task.task.clone(), plan.wish.clone());
+        if !plan.blockers.is_empty() && !may_wait(&plan.blockers) {
+            return Err(Error::NotReady { task, blockers: plan.blockers });
         }
         for (what, reason) in &plan.overridden {
-            let noted = self.board.override_by_person(&plan.task.task, what, reason, clock::now()).await;
+            let noted = self.board.override_by_person(&task, what, reason, clock::now()).await;
             noted.map_err(Error::board("noting a person's decision"))?;
         }
         let new = NewRun {
             id: plan.run,
             kind: RunKind::Work,
-            task: plan.task.task,
-            machine: plan.machine.name,
-            slots: plan.machine.slots,
-            runtime: plan.runtime,
-            model: plan.model,
-            base_branch: plan.repo.default_branch,
+            task: task.clone(),
+            runtime: plan.runtime.clone(),
+            model: plan.model.clone(),
+            base_branch: plan.repo.default_branch.clone(),
         };
-        let job = Job {
-            checkout: plan.checkout,
-            prompt: plan.prompt,
-            command: None,
-            setup: plan.repo.setup,
-            permissions: plan.repo.permissions,
+        let blockers = match &plan.machine {
+            Some(machine) if plan.blockers.is_empty() => {
+                let placement = self.placement(machine);
+                let (_, job) = plan.into_job();
+                match self.dispatch(new.clone(), placement, job).await {
+                    Ok(run) => return Ok(Assigned::Started(run)),
+                    // Somebody else was given the slot since it was planned.
+                    Err(Error::NotReady { blockers, .. }) if may_wait(&blockers) => blockers,
+                    Err(error) => return Err(error),
+                }
+            }
+            Some(_) | None => plan.blockers,
         };
-        self.dispatch(new, job).await
+        let run = self.enqueue(new, wish).await?;
+        Ok(Assigned::Queued(run, blockers))
+    }
+
+    /// What a run on `machine` has to keep to.
+    pub(crate) fn placement(&self, machine: &Machine) -> Placement {
+        let Machine { name, slots, .. } = machine.clone();
+        Placement { machine: name, slots, stagger: self.settings.stagger }
     }
 
     /// The command line says which model; else a label of the task does; else the configuration. Only claude

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use coord_board::Saying;
 use coord_core::comment::{CommentEvent, Marker, due};
 use coord_core::id::RunId;
+use coord_core::name::MachineName;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd};
 use coord_forge::NOTICE;
@@ -16,7 +17,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::settle::Settled;
-use crate::{Engine, blocking, clock, counted, markdown};
+use crate::{Engine, blocking, clock, counted, machine_of, markdown};
 
 /// How much of a worker's last words is repeated, in characters.
 const WORDS: usize = 2000;
@@ -42,7 +43,7 @@ impl Engine {
     /// # Errors
     /// When the board cannot be read or written, or the forge does not take a comment; those that it took stay.
     pub async fn notify(&self, settled: &Settled) -> Result<Vec<Said>, Error> {
-        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let live = self.live_runs().await?;
         let recent = self.board.recent_runs(RECENT).await.map_err(Error::board("listing runs"))?;
         let ended = recent.into_iter().filter(|it| it.state.end().is_some());
         let mut said = Vec::new();
@@ -109,8 +110,9 @@ impl Engine {
             Saying::Unsure => Search::First,
             Saying::Said => return Ok(None),
         };
-        let marker = Marker { event, run: run.id, machine: &run.machine, task: &run.task }.to_string();
-        let body = self.body(run, event, stuck).await?;
+        let machine = machine_of(run)?;
+        let marker = Marker { event, run: run.id, machine, task: &run.task }.to_string();
+        let body = self.body((run, machine), event, stuck).await?;
         match github.comment_once(run.task.number, &marker, &body, search).await {
             Ok(comment) => {
                 let recorded =
@@ -140,33 +142,39 @@ impl Engine {
         taken.await.map_err(|source| Error::Home { doing: "taking turns with comments", source })
     }
 
-    async fn body(&self, run: &Run, event: CommentEvent, stuck: Option<&str>) -> Result<String, Error> {
+    async fn body(
+        &self,
+        (run, machine): (&Run, &MachineName),
+        event: CommentEvent,
+        stuck: Option<&str>,
+    ) -> Result<String, Error> {
         let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
         let branch = change.map(|it| it.branch.to_string()).unwrap_or_default();
         Ok(match (event, run.state.end()) {
-            (CommentEvent::Briefing, _) => briefing(run, &branch),
+            (CommentEvent::Briefing, _) => briefing(run, machine, &branch),
             (CommentEvent::Stuck, end) => {
                 let why = stuck.map(str::to_owned).or_else(|| end.and_then(|it| stuck_word(&it.outcome)));
                 call(run, &why.unwrap_or_default())
             }
-            (CommentEvent::Completion | CommentEvent::Failure, Some(end)) => account(run, end, &branch),
+            (CommentEvent::Completion | CommentEvent::Failure, Some(end)) => {
+                account((run, machine), end, &branch)
+            }
             (CommentEvent::Completion | CommentEvent::Failure, None) => String::new(),
         })
     }
 }
 
-fn briefing(run: &Run, branch: &str) -> String {
+fn briefing(run: &Run, machine: &MachineName, branch: &str) -> String {
     let model = run.model.as_ref().map_or(String::new(), |it| format!(", model {}", markdown::code(it)));
     format!(
-        "A worker has been given this issue (attempt {}, {}{model}, machine {}). Its commits will be on branch {}.",
+        "A worker has been given this issue (attempt {}, {}{model}, machine {machine}). Its commits will be on branch {}.",
         run.attempt,
         run.runtime,
-        run.machine,
         markdown::code(branch)
     )
 }
 
-fn account(run: &Run, end: &RunEnd, branch: &str) -> String {
+fn account((run, machine): (&Run, &MachineName), end: &RunEnd, branch: &str) -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments<'_>| {
         text.write_fmt(args).expect("a string takes every text");
@@ -179,7 +187,7 @@ fn account(run: &Run, end: &RunEnd, branch: &str) -> String {
         line(format_args!("- {commits} on branch {}", markdown::code(branch)));
     }
     if let Some(rescue) = &end.rescue {
-        line(format_args!("- {rescue} kept on machine {}", run.machine));
+        line(format_args!("- {rescue} kept on machine {machine}"));
     }
     let cost =
         end.report.cost_usd.map_or("unknown".to_owned(), |it| format!("${it:.2} as the runtime counts it"));

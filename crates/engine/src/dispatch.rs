@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use coord_board::{Moved, NewRun, Reserved};
+use coord_board::{Moved, NewRun, Placement, Reserved};
 use coord_core::name::BranchName;
 use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::error::Error;
 use crate::{Engine, chain, clock};
 
-/// How long after it was minted a run may still start.
+/// How long after it was reserved a run may still start.
 pub(crate) const START_WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often an unanswered start is repeated within that time.
@@ -46,34 +46,44 @@ impl Engine {
     /// # Errors
     /// When the board refuses the run, or the machine does, or cannot be reached. A run whose machine may or
     /// may not have heard of it stays on the board, and settling finds out.
-    pub async fn dispatch(&self, new: NewRun, job: Job) -> Result<Run, Error> {
-        let (task, machine, slots) = (new.task.clone(), new.machine.clone(), new.slots);
-        let base_branch = new.base_branch.clone();
-        let client = self.client(&machine)?;
+    pub async fn dispatch(&self, new: NewRun, placement: Placement, job: Job) -> Result<Run, Error> {
+        let (task, base_branch) = (new.task.clone(), new.base_branch.clone());
+        // What cannot be spoken to is not given a run.
+        self.client(&placement.machine)?;
         let not_ready = |blocker| Error::NotReady { task: task.clone(), blockers: vec![blocker] };
-        let now = clock::now();
-        let run = match self.board.reserve_run(new, now).await.map_err(Error::board("reserving a run"))? {
+        let reserved = self.board.reserve_run(new, placement, clock::now()).await;
+        let run = match reserved.map_err(Error::board("reserving a run"))? {
             Reserved::Run(run) => run,
             Reserved::Busy(run) => return Err(not_ready(Blocker::Running(run))),
             Reserved::NotOpen(state) => return Err(not_ready(Blocker::NotOpen(state.as_str()))),
-            Reserved::NoSlot => return Err(not_ready(Blocker::NoSlot { machine, slots })),
+            Reserved::NoRoom(blocker) => return Err(not_ready(blocker)),
             Reserved::NothingPublished => return Err(Error::NothingPublished(task)),
         };
-        let spec = self.spec(&run, base_branch, job, now + START_WINDOW);
+        self.hand_over(&run, base_branch, job).await
+    }
+
+    /// Has the machine that a run was just reserved on start it.
+    ///
+    /// # Errors
+    /// As [`Engine::dispatch`].
+    pub(crate) async fn hand_over(&self, run: &Run, base_branch: BranchName, job: Job) -> Result<Run, Error> {
+        let reservation = run.reservation.clone().ok_or(Error::NotStarted(run.id))?;
+        let client = self.client(&reservation.machine)?;
+        let spec = self.spec(run, base_branch, job, reservation.at + START_WINDOW);
         let mut heard = false;
         for repeat in 0..=REPEATS {
             match client.start(&spec).await {
                 Ok(Started::Created | Started::Already) => {
                     // Settling moves it on; that it was accepted need not wait for a second look.
-                    if let Moved::Stays(_) = self.moved(&run, RunState::Preparing).await? {
+                    if let Moved::Stays(_) = self.moved(run, RunState::Preparing).await? {
                         tracing::debug!(run = %run.id, "somebody else has moved it already");
                     }
                     return self.run(run.id).await;
                 }
                 Err(error @ ClientError::Refused(_)) => {
                     let reason = chain(&error);
-                    self.give_up(&run, Outcome::SetupFailed { step: "dispatch".to_owned(), reason }).await?;
-                    return Err(Error::Agent { machine, source: error });
+                    self.give_up(run, Outcome::SetupFailed { step: "dispatch".to_owned(), reason }).await?;
+                    return Err(Error::Agent { machine: reservation.machine, source: error });
                 }
                 // What a proxy answers in the machine's place says no more than silence does.
                 Err(error @ (ClientError::Unreachable { .. } | ClientError::Foreign { .. })) => {
@@ -81,9 +91,9 @@ impl Engine {
                     if repeat == REPEATS || !heard {
                         if !heard {
                             let reason = "its machine could not be reached".to_owned();
-                            self.give_up(&run, Outcome::Lost { reason }).await?;
+                            self.give_up(run, Outcome::Lost { reason }).await?;
                         }
-                        return Err(Error::Agent { machine, source: error });
+                        return Err(Error::Agent { machine: reservation.machine, source: error });
                     }
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -120,16 +130,20 @@ impl Engine {
 
     /// Ends a run that never had a worker.
     pub(crate) async fn give_up(&self, run: &Run, outcome: Outcome) -> Result<(), Error> {
-        let end = RunEnd {
-            outcome,
-            at: clock::now(),
-            exit: None,
-            git: GitFacts::default(),
-            rescue: None,
-            report: RuntimeReport::default(),
-        };
-        match self.moved(run, RunState::Ended(Box::new(end))).await? {
+        match self.moved(run, RunState::Ended(Box::new(without_a_worker(outcome)))).await? {
             Moved::Moved | Moved::Stays(_) => Ok(()),
         }
+    }
+}
+
+/// The end, now, of a run that never had a worker.
+pub(crate) fn without_a_worker(outcome: Outcome) -> RunEnd {
+    RunEnd {
+        outcome,
+        at: clock::now(),
+        exit: None,
+        git: GitFacts::default(),
+        rescue: None,
+        report: RuntimeReport::default(),
     }
 }

@@ -9,7 +9,6 @@ use coord_core::id::RunId;
 use coord_core::merge::Hold;
 use coord_core::name::{BranchName, MachineName, RepoName};
 use coord_core::readiness::Blocker;
-use coord_core::run::Run;
 use coord_core::task::TaskRef;
 use coord_forge::github::error::GitHubError;
 use coord_proto::client::ClientError;
@@ -56,6 +55,9 @@ pub enum Error {
     /// A run was asked for, and the task has none.
     #[error("nothing has been run for {0} yet")]
     NoRun(TaskRef),
+    /// No machine has heard of the run.
+    #[error("no machine has been given run {0} yet")]
+    NotStarted(RunId),
     /// The task cannot be dispatched now.
     #[error("{task} cannot be assigned: {}", join(.blockers))]
     NotReady {
@@ -270,8 +272,8 @@ impl Error {
     }
 
     /// As [`Error::agent`], of a request for the events of `run`.
-    pub(crate) fn events(run: &Run) -> impl FnOnce(ClientError) -> Self {
-        let (machine, run) = (run.machine.clone(), run.id);
+    pub(crate) fn events(machine: &MachineName, run: RunId) -> impl FnOnce(ClientError) -> Self {
+        let machine = machine.clone();
         move |source| {
             let unknown = matches!(&source, ClientError::Refused(it) if it.kind == ProblemKind::NotFound);
             if unknown { Self::NoLog { machine, run } } else { Self::Agent { machine, source } }

@@ -6,7 +6,8 @@ use coord_core::task::TaskRef;
 use coord_proto::event::EventKind;
 
 use crate::error::Error;
-use crate::{Engine, chain};
+use crate::follow::PATIENCE;
+use crate::{Engine, chain, machine_of};
 
 /// How many of a test's last events are looked at for its output.
 const EVENTS: u64 = 200;
@@ -38,13 +39,15 @@ impl Engine {
 
     /// The end of what an ended run printed.
     async fn output_of(&self, run: RunId) -> Result<String, Error> {
-        let machine = self.run(run).await?.machine;
+        let run = self.run(run).await?;
+        let machine = machine_of(&run)?;
+        let client = self.client(machine)?;
         // Asked first, because a machine that does not answer is soon found out that way.
-        let view = self.client(&machine)?.run(run).await.map_err(Error::agent(&machine))?;
+        let view = client.run(run.id).await.map_err(Error::agent(machine))?;
         let last = view.map_or(0, |it| it.last_event);
-        let mut following = self.follow(run, last.saturating_sub(EVENTS)).await?;
+        let mut stream = client.follow(run.id, last.saturating_sub(EVENTS), PATIENCE);
         let mut lines = Vec::new();
-        while let Some(event) = following.next().await? {
+        while let Some(event) = stream.next().await.map_err(Error::events(machine, run.id))? {
             if let EventKind::Output { text, .. } = event.event {
                 lines.push(text);
             }

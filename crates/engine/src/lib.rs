@@ -7,6 +7,7 @@
 //! | what | where |
 //! |---|---|
 //! | a run is minted and handed to a machine | [`dispatch`] |
+//! | a queued run is started | [`queue`] |
 //! | an ended run is recorded, its work published, its evidence written | [`settle`] |
 //! | issues are taken in, and what people decide of them is written back | [`issue`] |
 //! | something is said of a run on the forge | [`comment`] |
@@ -37,6 +38,7 @@ pub mod merge;
 mod observe;
 mod pause;
 pub mod proposal;
+pub mod queue;
 pub mod session;
 pub mod settings;
 pub mod settle;
@@ -56,6 +58,7 @@ use coord_board::Board;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName};
 use coord_core::repo::Repo;
+use coord_core::run::Run;
 use coord_forge::github::GitHub;
 use coord_forge::github::broker::{self, Broker};
 use coord_forge::github::budget::Standing;
@@ -65,6 +68,7 @@ use coord_proto::client::Client;
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
+use crate::queue::Caretaker;
 use crate::settings::Settings;
 
 /// One coordinator: a board, the fleet it describes, and the way to reach both.
@@ -74,6 +78,7 @@ pub struct Engine {
     git: Git,
     stores: Mutex<HashMap<RepoName, Store>>,
     broker: OnceCell<Arc<Broker>>,
+    caretaker: Option<Arc<dyn Caretaker>>,
 }
 
 impl Engine {
@@ -85,7 +90,14 @@ impl Engine {
         let path = settings.home.join("board.db");
         let board = Board::open(path.as_std_path()).await.map_err(Error::board("opening it"))?;
         let git = Git::new(environment.iter().map(|(name, value)| (name.into(), value.into())));
-        Ok(Self { board, settings, git, stores: Mutex::default(), broker: OnceCell::new() })
+        let stores = Mutex::default();
+        Ok(Self { board, settings, git, stores, broker: OnceCell::new(), caretaker: None })
+    }
+
+    /// The same engine, which now starts queued runs whenever it settles.
+    #[must_use]
+    pub fn with_caretaker(self, caretaker: Arc<dyn Caretaker>) -> Self {
+        Self { caretaker: Some(caretaker), ..self }
     }
 
     /// What is known of the fleet.
@@ -182,6 +194,11 @@ impl Engine {
         .await?;
         Ok(self.stores.lock().expect(UNPOISONED).entry(name.clone()).or_insert(store).clone())
     }
+}
+
+/// The machine that has heard of a run.
+fn machine_of(run: &Run) -> Result<&MachineName, Error> {
+    run.machine().ok_or(Error::NotStarted(run.id))
 }
 
 /// How long a command waits for its turn to write to GitHub before it says when that will be.

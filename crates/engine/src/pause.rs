@@ -41,7 +41,7 @@ impl Engine {
         let store = self.store(&repo.name).await?;
         let id = clock::new_run_id();
         let machine = self.tester(&pause.task, &repo.default_branch).await?;
-        let elsewhere = self.settings.here.as_ref() != Some(&machine);
+        let elsewhere = self.settings.here.as_ref() != Some(&machine.name);
         let (name, branch) = (repo.name.clone(), repo.default_branch.clone());
         let commit = blocking(move || {
             tip_for_test(&store, &branch, &test_reference(id), elsewhere).map_err(|source| Error::Git {

@@ -192,7 +192,8 @@ fn body(
             .report
             .cost_usd
             .map_or("unknown cost".to_owned(), |it| format!("${it:.2} as the runtime counts it"));
-        line(format_args!("Run {} on {}, attempt {}, {cost}.", run.id, run.machine, run.attempt));
+        let on = run.machine().map_or(String::new(), |it| format!(" on {it}"));
+        line(format_args!("Run {}{on}, attempt {}, {cost}.", run.id, run.attempt));
     }
     let branch = &candidate.change.branch;
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));

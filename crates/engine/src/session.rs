@@ -148,14 +148,6 @@ impl Engine {
         Ok(open.is_some())
     }
 
-    /// Every run that has not ended, as the board knows it.
-    ///
-    /// # Errors
-    /// When the board cannot be read.
-    pub async fn live_runs(&self) -> Result<Vec<Run>, Error> {
-        self.board.live_runs().await.map_err(Error::board("listing runs"))
-    }
-
     /// Closes the session that is open, and tells what happened in it; `None` when none is.
     ///
     /// # Errors
@@ -216,7 +208,7 @@ impl Engine {
     }
 
     async fn what_is_open(&self) -> Result<OpenView, Error> {
-        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let live = self.live_runs().await?;
         let ended = self.board.ended_runs_of_open_tasks().await.map_err(Error::board("listing runs"))?;
         let filter = TaskFilter { repo: None, only_open: true };
         let tasks = self.board.tasks(&filter, TASKS).await.map_err(Error::board("listing tasks"))?;
@@ -254,7 +246,7 @@ fn rescued(run: &Run) -> Option<RescueView> {
     Some(RescueView {
         task: run.task.to_string(),
         run: run.id.to_string(),
-        machine: run.machine.to_string(),
+        machine: run.machine()?.to_string(),
         rescue: rescue.reference.clone(),
         what: rescue.to_string(),
     })

@@ -13,7 +13,7 @@ use coord_core::gate::{Evidence, Source, Verdict};
 use coord_core::id::RunId;
 use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
-use coord_core::run::{Run, RunEnd, RunKind, RunState};
+use coord_core::run::{Reservation, Run, RunEnd, RunKind, RunState};
 use coord_core::task::TaskState;
 use coord_git::remote::{Expect, Push};
 use coord_git::store::Store;
@@ -22,7 +22,8 @@ use futures_util::future::join_all;
 
 use crate::dispatch::START_WINDOW;
 use crate::error::Error;
-use crate::{Engine, blocking, chain, clock};
+use crate::queue::Queued;
+use crate::{Engine, blocking, chain, clock, machine_of};
 
 /// What settling saw.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub struct Settled {
     pub live: BTreeMap<RunId, RunView>,
     /// Runs about which nothing could be learnt, or whose end could not be dealt with yet, and why.
     pub waiting: BTreeMap<RunId, String>,
+    /// Runs that are left in the queue, in their order.
+    pub queued: Vec<Queued>,
 }
 
 /// Where a run's commits are on origin until its change is published.
@@ -44,13 +47,15 @@ pub(crate) fn test_reference(run: RunId) -> String {
 }
 
 impl Engine {
-    /// Brings the board up to date with every machine that has runs on it.
+    /// Brings the board up to date with every machine that has runs on it, and starts queued runs where there
+    /// is room.
     ///
     /// # Errors
     /// When the board cannot be read or written. A machine that does not answer is no error, nor is a repo
     /// whose store or origin cannot be used: its runs stay as they are until the next time.
     pub async fn settle(&self) -> Result<Settled, Error> {
-        let runs = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let (runs, queue): (Vec<_>, Vec<_>) =
+            self.live_runs().await?.into_iter().partition(|it| it.reservation.is_some());
         let seen = join_all(runs.iter().map(|run| self.observe(run))).await;
         let mut settled = Settled::default();
         for (run, seen) in runs.iter().zip(seen) {
@@ -74,16 +79,19 @@ impl Engine {
                 }
             }
         }
+        if !queue.is_empty() {
+            settled.queued = self.advance_queue().await?;
+        }
         Ok(settled)
     }
 
-    /// Brings the board up to date about one run, and returns it.
+    /// Brings the board up to date about one run, and returns it. One that is queued is not started by this.
     ///
     /// # Errors
     /// As [`Engine::settle`], and when the machine cannot be asked.
     pub async fn settle_run(&self, id: RunId) -> Result<Run, Error> {
         let run = self.run(id).await?;
-        if matches!(run.state, RunState::Ended(_)) {
+        if run.reservation.is_none() || matches!(run.state, RunState::Ended(_)) {
             return Ok(run);
         }
         match self.observe(&run).await? {
@@ -94,8 +102,9 @@ impl Engine {
     }
 
     async fn observe(&self, run: &Run) -> Result<Option<RunView>, Error> {
-        let client = self.client(&run.machine)?;
-        client.run(run.id).await.map_err(Error::agent(&run.machine))
+        let machine = machine_of(run)?;
+        let client = self.client(machine)?;
+        client.run(run.id).await.map_err(Error::agent(machine))
     }
 
     pub(crate) async fn absorb(&self, run: &Run, view: &RunView) -> Result<(), Error> {
@@ -110,10 +119,11 @@ impl Engine {
     /// A start that has not reached its machine in time never will; and what a machine once accepted and now
     /// denies is gone.
     async fn unknown_to_its_machine(&self, run: &Run) -> Result<(), Error> {
-        if matches!(run.state, RunState::Reserved) && clock::now() < run.created_at + START_WINDOW {
+        let Reservation { machine, at } = run.reservation.as_ref().ok_or(Error::NotStarted(run.id))?;
+        if matches!(run.state, RunState::Reserved) && clock::now() < *at + START_WINDOW {
             return Ok(());
         }
-        let reason = format!("machine `{}` does not know it", run.machine);
+        let reason = format!("machine `{machine}` does not know it");
         self.give_up(run, Outcome::Lost { reason }).await
     }
 
@@ -139,7 +149,7 @@ impl Engine {
     /// A stop never publishes; neither does a run whose lease has passed to another.
     async fn publish(&self, run: &Run, end: &RunEnd) -> Result<Option<String>, Error> {
         let (Some(head), Some(true)) = (&end.git.head, end.git.pushed) else { return Ok(None) };
-        if end.outcome == Outcome::Cancelled {
+        if matches!(end.outcome, Outcome::Cancelled { .. }) {
             return Ok(None);
         }
         let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
@@ -199,8 +209,7 @@ impl Engine {
         // Without the merge result nobody knows what was tested, so there was no evidence.
         let Some(commit) = commit else { return Ok(()) };
         let store = self.store(&run.task.repo).await?;
-        let (reference, elsewhere) =
-            (test_reference(run.id), self.settings.here.as_ref() != Some(&run.machine));
+        let (reference, elsewhere) = (test_reference(run.id), self.settings.here.as_ref() != run.machine());
         blocking(move || {
             if elsewhere {
                 no_longer_needed(&store, &reference, &commit);

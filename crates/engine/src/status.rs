@@ -40,21 +40,14 @@ impl Engine {
         if let Err(error @ Error::Board { .. }) = synced {
             return Err(error);
         }
-        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
+        let live = self.live_runs().await?;
         let recent = self.board.recent_runs(RECENT).await.map_err(Error::board("listing runs"))?;
         let shown = |name: &MachineName| only.is_none_or(|it| it == name);
         let machines = self.settings.machines.iter().filter(|it| shown(&it.name));
         let machines = join_all(machines.map(|it| self.machine_view(it, &live))).await;
         let ended = recent.iter().filter(|it| it.state.end().is_some());
-        let runs = live.iter().chain(ended).filter(|it| shown(&it.machine)).map(|run| {
-            let mut view = RunView::from(run);
-            if let Some(seen) = settled.live.get(&run.id) {
-                view.status.clone_from(&seen.status);
-                view.stuck.clone_from(&seen.stuck);
-            }
-            view
-        });
-        let runs = runs.collect();
+        let runs = live.iter().chain(ended).filter(|it| it.bound_for().is_none_or(shown));
+        let runs = runs.map(|run| RunView::of(run, &settled)).collect();
         let filter = TaskFilter { repo: None, only_open: true };
         let open = self.board.tasks(&filter, TASKS).await.map_err(Error::board("listing tasks"))?;
         let titles: BTreeMap<&TaskRef, &str> = open.iter().map(|it| (&it.task, it.title.as_str())).collect();
@@ -124,10 +117,7 @@ impl Engine {
             if at_it || with_change.contains(&task.task) {
                 continue;
             }
-            let mut waited = Vec::new();
-            for after in &task.after {
-                waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
-            }
+            let waited = self.waited(task).await?;
             waiting.push(WaitingView {
                 task: task.task.to_string(),
                 title: task.title.clone(),
@@ -141,7 +131,7 @@ impl Engine {
     }
 
     async fn machine_view(&self, machine: &Machine, live: &[Run]) -> MachineView {
-        let busy = live.iter().filter(|it| it.machine == machine.name && it.kind.is_agent_work()).count();
+        let busy = live.iter().filter(|it| it.takes_slot_of(&machine.name)).count();
         let health = match self.client(&machine.name) {
             Ok(client) => client.health().await.map_err(|error| (connection_state(&error), chain(&error))),
             Err(error) => Err(("unknown", chain(&error))),

@@ -97,6 +97,23 @@ impl Engine {
         run.ok_or_else(|| Error::UnknownId(id.to_string()))
     }
 
+    /// Every run that has not ended, oldest first.
+    ///
+    /// # Errors
+    /// When the board cannot be read.
+    pub async fn live_runs(&self) -> Result<Vec<Run>, Error> {
+        self.board.live_runs().await.map_err(Error::board("listing runs"))
+    }
+
+    /// The tasks that a task waits for, where the board has them.
+    pub(crate) async fn waited(&self, task: &Task) -> Result<Vec<Task>, Error> {
+        let mut waited = Vec::new();
+        for after in &task.after {
+            waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
+        }
+        Ok(waited)
+    }
+
     /// One task, as the board has it.
     ///
     /// # Errors
@@ -174,8 +191,9 @@ impl Engine {
     /// When it is not open, a run is at it, or its forge refuses.
     pub async fn close_task(&self, task: &TaskRef, reason: &str) -> Result<Task, Error> {
         self.settle().await?;
-        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
-        if let Some(run) = live.iter().find(|it| it.task == *task) {
+        let mut at_it = self.live_runs().await?;
+        at_it.retain(|it| it.task == *task);
+        if let Some(run) = at_it.iter().find(|it| it.reservation.is_some()) {
             return Err(Error::Busy { task: task.clone(), run: run.id });
         }
         if let Some(github) = self.github(&task.repo).await? {
@@ -183,7 +201,13 @@ impl Engine {
         }
         let closing = self.board.close_task(task, reason, clock::now()).await;
         match closing.map_err(Error::board("closing a task"))? {
-            Closing::Closed => self.task(task).await,
+            Closing::Closed => {
+                if !at_it.is_empty() {
+                    // What was queued for it is queued for nothing now.
+                    self.advance_queue().await?;
+                }
+                self.task(task).await
+            }
             Closing::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
             Closing::Busy(run) => Err(Error::Busy { task: task.clone(), run }),
         }

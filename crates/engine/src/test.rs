@@ -3,8 +3,9 @@
 use coord_board::NewRun;
 use coord_core::gate::{Evidence, GateKind, GateStanding, MergeInput, Source, Verdict};
 use coord_core::id::RunId;
+use coord_core::machine::Machine;
 use coord_core::merge::{Candidate, gates};
-use coord_core::name::{CommitSha, MachineName, RuntimeName, TreeSha};
+use coord_core::name::{CommitSha, RuntimeName, TreeSha};
 use coord_core::outcome::Outcome;
 use coord_core::repo::{Permissions, Repo};
 use coord_core::run::{Run, RunKind};
@@ -56,7 +57,7 @@ impl Engine {
         let machine = self.tester(task, &candidate.change.branch).await?;
         let reference = test_reference(id);
         let store = self.store(&task.repo).await?;
-        let elsewhere = self.settings.here.as_ref() != Some(&machine);
+        let elsewhere = self.settings.here.as_ref() != Some(&machine.name);
         let (name, subject) = (task.repo.clone(), format!("Merge {} for a test", candidate.change.branch));
         let kept = reference.clone();
         let commit = blocking(move || {
@@ -73,7 +74,7 @@ impl Engine {
         task: &TaskRef,
         repo: Repo,
         id: RunId,
-        machine: MachineName,
+        machine: Machine,
         commit: CommitSha,
     ) -> Result<Run, Error> {
         let command = test_command(&repo).ok_or_else(|| Error::NothingToTest(repo.name.clone()))?;
@@ -81,8 +82,6 @@ impl Engine {
             id,
             kind: RunKind::Test,
             task: task.clone(),
-            slots: self.machine(&machine)?.slots,
-            machine,
             runtime: command_runtime(),
             model: None,
             base_branch: repo.default_branch,
@@ -94,7 +93,7 @@ impl Engine {
             setup: repo.setup,
             permissions: Permissions::default(),
         };
-        self.dispatch(new, job).await
+        self.dispatch(new, self.placement(&machine), job).await
     }
 
     /// Writes down a person's word on the change as it is now.
@@ -167,15 +166,14 @@ impl Engine {
         &self,
         task: &TaskRef,
         branch: &coord_core::name::BranchName,
-    ) -> Result<MachineName, Error> {
+    ) -> Result<Machine, Error> {
         let here = self.settings.here.as_ref().and_then(|it| self.settings.machine(it));
         if let Some(machine) = here.filter(|it| it.serves(&task.repo)) {
-            return Ok(machine.name.clone());
+            return Ok(machine.clone());
         }
         let runs = self.runs_of(task).await?;
-        let worked =
-            runs.into_iter().rev().map(|it| it.machine).find(|it| self.settings.machine(it).is_some());
-        worked.ok_or_else(|| Error::NoMachine {
+        let worked = runs.iter().rev().find_map(|it| self.settings.machine(it.machine()?));
+        worked.cloned().ok_or_else(|| Error::NoMachine {
             task: task.clone(),
             reasons: format!("no configured machine has worked on `{branch}`"),
         })

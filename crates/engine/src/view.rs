@@ -8,6 +8,8 @@ use coord_core::run::Run;
 use coord_core::task::{Task, TaskState};
 use serde::Serialize;
 
+use crate::settle::Settled;
+
 /// A task.
 #[derive(Debug, Clone, Serialize)]
 pub struct TaskView {
@@ -69,10 +71,14 @@ pub struct RunView {
     pub kind: &'static str,
     /// The task it attempts, as `repo#number`.
     pub task: String,
-    /// `reserved`, `preparing`, `running`, `finishing` or `ended`.
+    /// `queued`, `reserved`, `preparing`, `running`, `finishing` or `ended`.
     pub state: &'static str,
-    /// Where it runs.
-    pub machine: String,
+    /// Which one it is in the queue, counting from 1, while it is queued.
+    pub place: Option<usize>,
+    /// Why it is queued; empty when it is not.
+    pub waits_for: Vec<String>,
+    /// Where it runs, or is to run; absent while that is left to whichever machine is free first.
+    pub machine: Option<String>,
     /// What kind of program does it.
     pub runtime: String,
     /// The model asked for.
@@ -109,7 +115,9 @@ impl From<&Run> for RunView {
             kind: run.kind.as_str(),
             task: run.task.to_string(),
             state: run.state.as_str(),
-            machine: run.machine.to_string(),
+            place: None,
+            waits_for: Vec::new(),
+            machine: run.bound_for().map(ToString::to_string),
             runtime: run.runtime.to_string(),
             model: end.and_then(|it| it.report.model.clone()).or_else(|| run.model.clone()),
             branch: run.branch.to_string(),
@@ -124,6 +132,23 @@ impl From<&Run> for RunView {
             created_at: run.created_at.to_string(),
             ended_at: end.map(|it| it.at.to_string()),
         }
+    }
+}
+
+impl RunView {
+    /// The run, as it was seen when the board was settled.
+    #[must_use]
+    pub fn of(run: &Run, settled: &Settled) -> Self {
+        let mut view = Self::from(run);
+        if let Some(seen) = settled.live.get(&run.id) {
+            view.status.clone_from(&seen.status);
+            view.stuck.clone_from(&seen.stuck);
+        }
+        if let Some(place) = settled.queued.iter().position(|it| it.run == run.id) {
+            view.place = Some(place + 1);
+            view.waits_for = settled.queued[place].reasons.iter().map(ToString::to_string).collect();
+        }
+        view
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::Engine;
 use crate::error::Error;
 use crate::proposal::unfinished;
+use crate::queue::Reason;
 use crate::settle::Settled;
 use crate::task::Named;
 use crate::view::{GateView, RunView, TaskView};
@@ -88,11 +89,7 @@ impl Engine {
             (TaskState::Closed { reason }, _) => {
                 Position { state: "closed".to_owned(), because: vec![reason.clone()], next: None }
             }
-            (TaskState::Open, Some(run)) => Position {
-                state: format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str()),
-                because: live_reasons(&settled, run),
-                next: Some(Step::new(format!("coord watch {}", run.id), "see what it does")),
-            },
+            (TaskState::Open, Some(run)) => under_way(&settled, run),
             (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
                 Some(candidate) => {
                     let holds = verdict(&candidate);
@@ -118,11 +115,8 @@ impl Engine {
     }
 
     async fn unstarted(&self, task: &coord_core::task::Task, runs: &[Run]) -> Result<Position, Error> {
-        let live = self.board.live_runs().await.map_err(Error::board("listing runs"))?;
-        let mut waited = Vec::new();
-        for after in &task.after {
-            waited.extend(self.board.task(after).await.map_err(Error::board("reading a task"))?);
-        }
+        let live = self.live_runs().await?;
+        let waited = self.waited(task).await?;
         let blockers = blockers(task, &waited, &live, &self.settings.repos, None);
         let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
         because.extend(runs.last().into_iter().flat_map(ended));
@@ -130,6 +124,21 @@ impl Engine {
         let state =
             if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
         Ok(Position { state: state.to_owned(), because, next })
+    }
+}
+
+fn under_way(settled: &Settled, run: &Run) -> Position {
+    let state = format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str());
+    let watch = format!("coord watch {}", run.id);
+    let Some(place) = settled.queued.iter().position(|it| it.run == run.id) else {
+        let next = Some(Step::new(watch, "see what it does"));
+        return Position { state, because: live_reasons(settled, run), next };
+    };
+    let queued = &settled.queued[place];
+    Position {
+        state: format!("{state}, number {} in line, until {:.0} at the latest", place + 1, queued.leaves_at),
+        because: queued.reasons.iter().map(Reason::with_exit).collect(),
+        next: Some(Step::new(watch, "wait for its start, and see what it does")),
     }
 }
 
@@ -177,6 +186,10 @@ fn happening(event: &Event) -> Happening {
         Fact::TaskClosed { reason } => format!("closed: {reason}"),
         Fact::TaskReopened => "opened again".to_owned(),
         Fact::Overridden { what, reason } => format!("given out although {what}: {reason}"),
+        Fact::RunQueued { run, machine: Some(machine) } => format!("run {run} queued for {machine}"),
+        Fact::RunQueued { run, machine: None } => {
+            format!("run {run} queued for whichever machine is free first")
+        }
         Fact::RunReserved { run, kind, machine } => {
             format!("{} run {run} assigned to {machine}", kind.as_str())
         }

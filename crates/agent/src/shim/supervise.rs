@@ -113,7 +113,7 @@ impl Supervision {
                 let (stream, report) = reader.finish();
                 Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) })
             }
-            Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::Cancelled)),
+            Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => failed(reason),
         }
     }
@@ -124,9 +124,9 @@ impl Supervision {
         let launch = shell(&self.order, command);
         let failed = |reason| Ok(Some(Outcome::SetupFailed { step: "setup".to_owned(), reason }));
         match self.run(launch, false, &mut Reader::Command, false).await? {
-            Err(Unstarted::Cancelled) => return Ok(Some(Outcome::Cancelled)),
+            Err(Unstarted::Cancelled) => return Ok(Some(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => return failed(reason),
-            Ok(Ran { stopped: Some(StopCause::Asked), .. }) => return Ok(Some(Outcome::Cancelled)),
+            Ok(Ran { stopped: Some(StopCause::Asked), .. }) => return Ok(Some(Outcome::STOPPED)),
             Ok(Ran { stopped: Some(StopCause::Deadline), .. }) => {
                 return Ok(Some(Outcome::Timeout { phase: TimeoutPhase::Absolute }));
             }

@@ -110,7 +110,7 @@ impl Supervisor {
                 }
             }
             let outcome = if live.stop.is_cancelled() {
-                Outcome::Cancelled
+                Outcome::STOPPED
             } else {
                 Outcome::Lost { reason: "its shim died, and nobody saw the worker end".to_owned() }
             };

@@ -73,7 +73,7 @@ impl Supervisor {
         // A fetch that nobody waits for any more does no harm: it ends by itself.
         let store = tokio::select! {
             fetched = fetching => fetched?,
-            () = live.stop.cancelled() => return Err(Unready::Never(Outcome::Cancelled)),
+            () = live.stop.cancelled() => return Err(Unready::Never(Outcome::STOPPED)),
             () = self.halt.cancelled() => return Err(Unready::Halted),
         };
         let making = Arc::clone(live);
@@ -92,7 +92,7 @@ impl Supervisor {
             let Some(before) = before else { return Ok(()) };
             tokio::select! {
                 () = before.cancelled() => {}
-                () = live.stop.cancelled() => return Err(Unready::Never(Outcome::Cancelled)),
+                () = live.stop.cancelled() => return Err(Unready::Never(Outcome::STOPPED)),
                 () = self.halt.cancelled() => return Err(Unready::Halted),
             }
         }
@@ -124,7 +124,7 @@ impl Supervisor {
         let mut note = |text: &str| log.note((self.options.now)(), text).map_err(Failure::at("log"));
         let worktree = self.stand(live, store, &start, &mut note)?;
         if live.stop.is_cancelled() {
-            return Err(Unready::Never(Outcome::Cancelled));
+            return Err(Unready::Never(Outcome::STOPPED));
         }
         let ready = store
             .bootstrap(&worktree, means.clone.as_deref())

@@ -105,7 +105,7 @@ async fn a_run_whose_shim_was_killed_while_it_was_stopped_is_cancelled() {
     until("it is told to stop", || fs::read_to_string(&log).is_ok_and(|it| it.contains("stopping,"))).await;
     kill(&shim_pid(&site, id(1)));
     let end = server.end(id(1)).await;
-    assert_eq!((end.outcome, end.git.added, end.git.pushed), (Outcome::Cancelled, Some(1), None));
+    assert_eq!((end.outcome, end.git.added, end.git.pushed), (Outcome::STOPPED, Some(1), None));
     assert!(stop.await.unwrap().is_ok());
     server.stop().await;
 }

@@ -156,7 +156,7 @@ async fn while_origin_stalls_health_answers_and_a_stop_is_heeded() {
         assert!(asked.elapsed() < Duration::from_millis(50), "{:?}", asked.elapsed());
     }
     let view = server.client.stop(id(1)).await.unwrap();
-    assert_eq!(view.state.end().unwrap().outcome, Outcome::Cancelled);
+    assert_eq!(view.state.end().unwrap().outcome, Outcome::STOPPED);
     assert_eq!(server.client.stop(id(1)).await.unwrap(), view, "stopping again changes nothing");
     fs::remove_file(stall).unwrap();
     let Outcome::SetupFailed { step, .. } = server.end(id(2)).await.outcome else { panic!("it ran") };
@@ -179,7 +179,7 @@ async fn a_running_run_is_stopped_with_what_it_started_and_its_work_is_kept() {
 
     let stopped = server.client.stop(id(1)).await.unwrap().state;
     let RunState::Ended(end) = stopped else { panic!("{stopped:?}") };
-    assert_eq!(end.outcome, Outcome::Cancelled);
+    assert_eq!(end.outcome, Outcome::STOPPED);
     assert_eq!(end.rescue.unwrap().files, 1);
     let pid = fs::read_to_string(&pid).unwrap();
     assert!(!camino::Utf8Path::new("/proc").join(pid.trim()).exists(), "the grandchild lives");

@@ -61,7 +61,7 @@ fn work_of_a_failed_run_is_pushed_and_that_of_a_cancelled_one_is_kept_here() {
     stopped.wait_for_output("ready");
     stopped.stop();
     let (end, _) = stopped.ended(shim);
-    assert_eq!((end.outcome, end.git.added, end.git.pushed), (Outcome::Cancelled, Some(1), None));
+    assert_eq!((end.outcome, end.git.added, end.git.pushed), (Outcome::STOPPED, Some(1), None));
     assert!(!place.repo.refs().contains_key(&run_ref(&stopped)));
     let head = end.git.head.unwrap();
     let holding = ["for-each-ref", "--contains", head.as_str(), "refs/coord"];

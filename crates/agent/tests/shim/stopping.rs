@@ -28,7 +28,7 @@ fn a_stop_leaves_no_process_wherever_it_hid() {
     run.wait_for_output("ready");
     run.stop();
     let (end, events) = run.ended(shim);
-    assert_eq!(end.outcome, Outcome::Cancelled);
+    assert_eq!(end.outcome, Outcome::STOPPED);
     assert!(notes(&events).contains("left behind"), "{}", notes(&events));
 }
 
@@ -49,7 +49,7 @@ fn a_worker_that_will_not_go_is_killed() {
     run.wait_for_output("ready");
     run.stop();
     let (end, _) = run.ended(shim);
-    assert_eq!((end.exit, end.outcome), (Some(WorkerExit::Signal(9)), Outcome::Cancelled));
+    assert_eq!((end.exit, end.outcome), (Some(WorkerExit::Signal(9)), Outcome::STOPPED));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_terminated_shim_stops_its_run_and_a_hang_up_is_nothing_to_it() {
     let mut heard = BufReader::new(run.connect()).lines();
     assert!(heard.next().unwrap().unwrap().contains("running"), "it goes on");
     shim.terminate();
-    assert_eq!(run.ended(shim).0.outcome, Outcome::Cancelled);
+    assert_eq!(run.ended(shim).0.outcome, Outcome::STOPPED);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_stop_during_setup_starts_no_worker() {
     run.wait_for_output("preparing");
     run.stop();
     let (end, events) = run.ended(shim);
-    assert_eq!((end.outcome, end.exit), (Outcome::Cancelled, None));
+    assert_eq!((end.outcome, end.exit), (Outcome::STOPPED, None));
     assert!(!events.iter().any(|it| matches!(it.event, EventKind::Started { .. })));
 }
 
@@ -154,7 +154,7 @@ fn a_long_path_is_no_obstacle_for_the_socket() {
         let mut client = coord_agent::shim::connect(&run.dir).await.unwrap();
         client.write_all(b"{\"command\":\"stop\",\"at\":\"2026-01-01T00:00:00Z\"}\n").await.unwrap();
     });
-    assert_eq!(run.ended(shim).0.outcome, Outcome::Cancelled);
+    assert_eq!(run.ended(shim).0.outcome, Outcome::STOPPED);
 }
 
 #[test]
@@ -175,6 +175,6 @@ fn an_interrupt_is_the_first_thing_that_claude_is_told() {
     run.stop();
     let (end, events) = run.ended(shim);
     assert!(before.elapsed() < SOON, "it did not wait for the next rung");
-    assert_eq!((end.exit, end.outcome), (Some(WorkerExit::Code(0)), Outcome::Cancelled));
+    assert_eq!((end.exit, end.outcome), (Some(WorkerExit::Code(0)), Outcome::STOPPED));
     assert!(events.iter().any(|it| matches!(it.event, EventKind::Result { .. })));
 }

@@ -7,7 +7,7 @@ use coord_core::run::RunKind;
 use coord_core::task::{TaskRef, TaskState};
 
 use crate::place::Place;
-use crate::world::{add, at, commit, named, new_run, published, reserve};
+use crate::world::{add, at, commit, named, new_run, on, published, reserve};
 
 fn seen(task: &str, title: &str) -> Seen {
     Seen {
@@ -98,9 +98,9 @@ pub(crate) async fn a_merged_task_stays_merged_whatever_becomes_of_its_issue(pla
     }
     assert_eq!(board.reopen_task(&task, at(4)).await.unwrap(), Reopening::Merged(commit(7)));
     // Its base branch may still be tested, but no worker gets it again.
-    let work = board.reserve_run(new_run(8, &task, RunKind::Work), at(5)).await.unwrap();
+    let work = board.reserve_run(new_run(8, &task, RunKind::Work), on("here", 2), at(5)).await.unwrap();
     assert_eq!(work, Reserved::NotOpen(state));
-    let test = board.reserve_run(new_run(9, &task, RunKind::Test), at(5)).await.unwrap();
+    let test = board.reserve_run(new_run(9, &task, RunKind::Test), on("here", 2), at(5)).await.unwrap();
     assert!(matches!(test, Reserved::Run(_)), "{test:?}");
 }
 

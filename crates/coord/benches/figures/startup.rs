@@ -1,8 +1,9 @@
 //! How long a command takes that has next to nothing to do.
 
 use std::path::Path;
+use std::time::Duration;
 
-use coord_board::{Added, Board, NewRun, NewTask, Reserved};
+use coord_board::{Added, Board, NewRun, NewTask, Placement, Reserved};
 use coord_core::id::RunId;
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{GitFacts, RunEnd, RunKind, RunState, RuntimeReport};
@@ -72,13 +73,12 @@ async fn fill(path: &Path) -> anyhow::Result<()> {
                 id: RunId::from_random((n * RUNS_PER_TASK + attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
                 kind: RunKind::Work,
                 task: task.task.clone(),
-                machine: "here".parse()?,
-                slots: 1,
                 runtime: "claude".parse()?,
                 model: None,
                 base_branch: "main".parse()?,
             };
-            let Reserved::Run(run) = board.reserve_run(run, now).await? else { anyhow::bail!("no run") };
+            let on = Placement { machine: "here".parse()?, slots: 1, stagger: Duration::ZERO };
+            let Reserved::Run(run) = board.reserve_run(run, on, now).await? else { anyhow::bail!("no run") };
             let end = RunEnd {
                 outcome: Outcome::NoChange,
                 at: now,

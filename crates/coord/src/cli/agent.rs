@@ -9,6 +9,7 @@ use coord_core::name::MachineName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::background::leave_terminal;
 use crate::cli::version::VERSION;
 use crate::config::Config;
 use crate::context::Context;
@@ -44,9 +45,7 @@ pub struct Args {
 /// When the machine is not configured, the port is taken, or another agent server runs on this `COORD_HOME`.
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     if args.background {
-        rustix::process::setsid().map_err(|error| {
-            CliError::new(ErrorKind::Failed, "cannot leave the terminal").because(std::io::Error::from(error))
-        })?;
+        leave_terminal()?;
     }
     let config = cx.config()?;
     let machine = which(args.machine.as_ref(), &config, cx)?;

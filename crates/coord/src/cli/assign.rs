@@ -4,8 +4,10 @@ use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use coord_core::claim::Said;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
+use coord_core::queue::Wish;
+use coord_core::run::Run;
 use coord_core::task::TaskRef;
-use coord_engine::assign::{Assignment, Wish};
+use coord_engine::assign::{Assigned, Assignment, Otherwise};
 use coord_engine::view::RunView;
 use serde::Serialize;
 
@@ -16,7 +18,11 @@ use crate::session::Session;
 use crate::ui::{Next, Tone, Ui};
 
 /// Give a task to a worker
+///
+/// When every worker slot is taken, or a run is at a repo that this one depends on, the run is queued and starts by
+/// itself; nothing has to go on running here for that.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Where to: a machine of the configuration, or `auto`
     machine: String,
@@ -58,6 +64,10 @@ pub struct Args {
     /// Watch the worker until it has finished
     #[arg(long)]
     watch: bool,
+
+    /// Refuse it, instead of queueing it, when it cannot start now
+    #[arg(long)]
+    no_queue: bool,
 }
 
 #[derive(Serialize)]
@@ -75,13 +85,15 @@ struct DryRun {
 struct PlanView {
     task: String,
     title: String,
-    machine: String,
+    machine: Option<String>,
     runtime: String,
     model: Option<String>,
     branch: String,
     attempt: u32,
     prompt: String,
     blockers: Vec<String>,
+    /// Whether it would be queued until none of these is left.
+    can_wait: bool,
 }
 
 /// Assigns it.
@@ -90,41 +102,56 @@ struct PlanView {
 /// When task, repo or machine are unknown, something is in the way, or the machine does not answer.
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
-    let plan = session.engine.plan_assignment(wish(args, cx)?).await?;
+    let plan = session.engine.plan_assignment(&task(args)?, wish(args, cx)?).await?;
     if args.dry_run {
         return show(&plan, ui);
     }
-    if plan.blockers.is_empty() {
-        session.reach(&plan.machine.name, ui).await?;
+    if let (Some(machine), true) = (&plan.machine, plan.blockers.is_empty()) {
+        session.reach(&machine.name, ui).await?;
     }
-    let run = session.engine.assign(plan).await?;
-    let id = run.id;
-    session.engine.tell(id).await;
+    let otherwise = if args.no_queue { Otherwise::Refuse } else { Otherwise::Queue };
+    let (view, run, human) = match session.engine.assign(plan, otherwise).await? {
+        Assigned::Started(run) => {
+            session.engine.tell(run.id).await;
+            (RunView::from(&run), run.id, works(&run))
+        }
+        Assigned::Queued(run, blockers) => {
+            let waits_for = blockers.iter().map(ToString::to_string).collect();
+            let view = RunView { waits_for, ..RunView::from(&run) };
+            let human = watch::queued(&view);
+            (view, run.id, human)
+        }
+    };
     let next = [
-        Next::new(format!("coord watch {id}"), "see what it does"),
-        Next::new(format!("coord wait {id}"), "wait until it has finished"),
+        Next::new(format!("coord watch {run}"), "see what it does"),
+        Next::new(format!("coord wait {run}"), "wait until it has finished"),
     ];
-    let model = run.model.as_ref().map_or(String::new(), |it| format!(", model {it}"));
-    let human = format!(
-        "run {id} works on {} on {} ({}{model}), branch {}",
-        run.task, run.machine, run.runtime, run.branch
-    );
     if args.watch && !ui.is_json() {
         ui.talk(&human);
-        return watch::watch(&session.engine, id, crate::render::Detail::Important, None, ui).await;
+    } else {
+        ui.finish(&Document { run: view }, &human, &next)?;
     }
-    ui.finish(&Document { run: RunView::from(&run) }, &human, &next)?;
     if args.watch {
-        return watch::watch(&session.engine, id, crate::render::Detail::Important, None, ui).await;
+        return watch::watch(&session.engine, run, crate::render::Detail::Important, None, ui).await;
     }
     Ok(())
 }
 
-fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
+fn works(run: &Run) -> String {
+    let on = run.machine().map_or(String::new(), |it| format!(" on {it}"));
+    let model = run.model.as_ref().map_or(String::new(), |it| format!(", model {it}"));
+    format!("run {} works on {}{on} ({}{model}), branch {}", run.id, run.task, run.runtime, run.branch)
+}
+
+fn task(args: &Args) -> Result<TaskRef, CliError> {
     let number = args.task.trim_start_matches('#').parse().map_err(|_| {
         CliError::new(ErrorKind::Usage, format!("`{}` is not the number of a task", args.task))
             .hint(format!("`coord task list --repo {}` shows the numbers", args.repo))
     })?;
+    Ok(TaskRef { repo: args.repo.clone(), number })
+}
+
+fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
     let machine = match args.machine.as_str() {
         "auto" => None,
         name => Some(name.parse::<MachineName>().map_err(|error| {
@@ -140,7 +167,6 @@ fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
         })?),
     };
     Ok(Wish {
-        task: TaskRef { repo: args.repo.clone(), number },
         machine,
         model: args.model.clone(),
         runtime: args.runtime.clone(),
@@ -153,20 +179,27 @@ fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
     let view = PlanView {
         task: plan.task.task.to_string(),
         title: plan.task.title.clone(),
-        machine: plan.machine.name.to_string(),
+        machine: plan.machine.as_ref().map(|it| it.name.to_string()),
         runtime: plan.runtime.to_string(),
         model: plan.model.clone(),
         branch: plan.branch.to_string(),
         attempt: plan.attempt,
         prompt: plan.prompt.clone(),
         blockers: plan.blockers.iter().map(ToString::to_string).collect(),
+        can_wait: plan.can_wait(),
     };
     let model = view.model.as_ref().map_or(String::new(), |it| format!(", model {it}"));
     let head = format!(
         "{} {} → {} ({}{model}), branch {}, attempt {}",
-        view.task, view.title, view.machine, view.runtime, view.branch, view.attempt
+        view.task,
+        view.title,
+        view.machine.as_deref().unwrap_or(watch::FIRST_FREE),
+        view.runtime,
+        view.branch,
+        view.attempt
     );
-    let blockers = view.blockers.iter().map(|it| format!("{} {it}", ui.paint(Tone::Bad, "blocked:")));
+    let (tone, word) = if view.can_wait { (Tone::Attention, "queued:") } else { (Tone::Bad, "blocked:") };
+    let blockers = view.blockers.iter().map(|it| format!("{} {it}", ui.paint(tone, word)));
     let mut lines: Vec<_> = std::iter::once(head).chain(blockers).collect();
     lines.push(format!("\n{}", view.prompt));
     let text = lines.join("\n");

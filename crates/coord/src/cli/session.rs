@@ -10,6 +10,7 @@ use coord_engine::view::RunView;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::cli::watch;
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
@@ -103,8 +104,8 @@ fn of_cost(CostView { usd, unknown_runs }: &CostView) -> String {
 fn of_open(open: &OpenView) -> Vec<String> {
     let OpenView { runs, changes, pull_requests, rescues, waiting } = open;
     let runs = runs.iter().map(|it| {
-        let RunView { id, kind, task, state, machine, .. } = it;
-        format!("{task:<14} {id} ({kind}) {state} on {machine}")
+        let RunView { id, kind, task, state, .. } = it;
+        format!("{task:<14} {id} ({kind}) {state}{}", watch::whereabouts(it))
     });
     let changes = changes.iter().map(|it| format!("{:<14} {} has no pull request", it.task, it.branch));
     let proposed = pull_requests.iter().map(|it| format!("{:<14} pull request #{}", it.task, it.number));

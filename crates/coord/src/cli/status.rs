@@ -3,6 +3,7 @@
 use coord_core::name::MachineName;
 use coord_engine::view::{GitHubView, MachineView, RunView, StatusView};
 
+use crate::cli::watch;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::session::Session;
@@ -98,8 +99,9 @@ fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
         Some(at) => format!("{} ago", when::since(at, now)),
         None => format!("for {}", when::since(&it.created_at, now)),
     };
-    let mut lines =
-        vec![format!("{} {:<5} {:<14} {state} on {}, {since}", it.id, it.kind, it.task, it.machine)];
+    let place = watch::whereabouts(it);
+    let mut lines = vec![format!("{} {:<5} {:<14} {state}{place}, {since}", it.id, it.kind, it.task)];
+    lines.extend(it.waits_for.iter().map(|it| format!("    {it}")));
     lines.extend(it.status.as_ref().map(|it| format!("    {it}")));
     lines.extend(it.stuck.as_ref().map(|it| ui.paint(Tone::Bad, format!("    stuck: {it}"))));
     lines

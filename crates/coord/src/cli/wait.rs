@@ -40,6 +40,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
     session.wake(&run, ui).await?;
+    watch::say_queued(&session.engine, &run, ui).await?;
     if let Err(Error::Agent { machine, source: ClientError::Unreachable { .. } }) =
         session.engine.settle_run(run.id).await
     {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use coord_core::id::RunId;
 use coord_core::outcome::Outcome;
-use coord_core::run::Run;
+use coord_core::run::{Run, RunState};
 use coord_engine::Engine;
 use coord_engine::error::Error;
+use coord_engine::view::RunView;
 use coord_proto::event::EventKind;
 
 use crate::context::Context;
@@ -41,6 +42,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
     session.wake(&run, ui).await?;
+    say_queued(&session.engine, &run, ui).await?;
     let detail = if args.all { Detail::All } else { Detail::Important };
     watch(&session.engine, run.id, detail, args.timeout, ui).await
 }
@@ -97,6 +99,43 @@ async fn show_events(
     Ok(outcome)
 }
 
+/// Says why a run that is to be waited for has not started, where that is so.
+///
+/// # Errors
+/// When the board cannot be read.
+pub async fn say_queued(engine: &Engine, run: &Run, ui: &Ui) -> Result<(), CliError> {
+    if !matches!(run.state, RunState::Queued(_)) || ui.is_json() {
+        return Ok(());
+    }
+    let settled = engine.settle().await?;
+    let view = RunView::of(run, &settled);
+    if view.place.is_some() {
+        ui.talk(&queued(&view));
+    }
+    Ok(())
+}
+
+/// That a run is queued and why, in a line.
+#[must_use]
+pub fn queued(view: &RunView) -> String {
+    let machine = view.machine.as_ref().map_or(FIRST_FREE.to_owned(), |it| format!("`{it}`"));
+    let reasons = view.waits_for.join("; ");
+    format!("run {} is queued for {machine}: {reasons}; it starts by itself", view.id)
+}
+
+/// Where a run is, or is to be, in words that follow its state.
+#[must_use]
+pub fn whereabouts(view: &RunView) -> String {
+    if view.state != "queued" {
+        return view.machine.as_ref().map_or(String::new(), |it| format!(" on {it}"));
+    }
+    let place = view.place.map_or(String::new(), |it| format!(", number {it} in line"));
+    format!(" for {}{place}", view.machine.as_deref().unwrap_or(FIRST_FREE))
+}
+
+/// Where a run goes that nobody has named a machine for.
+pub const FIRST_FREE: &str = "whichever machine is free first";
+
 /// How a run ended, in a line.
 #[must_use]
 pub fn summary(run: &Run) -> String {
@@ -113,7 +152,8 @@ pub fn summary(run: &Run) -> String {
 #[must_use]
 pub fn kept(run: &Run) -> Option<String> {
     let rescue = run.state.end()?.rescue.as_ref()?;
-    Some(format!("uncommitted work is kept at {} in the repo store of {}", rescue.reference, run.machine))
+    let machine = run.machine()?;
+    Some(format!("uncommitted work is kept at {} in the repo store of {machine}", rescue.reference))
 }
 
 /// Whether the run did what was wanted of it; an error otherwise, which is what the exit code says.
@@ -137,10 +177,14 @@ fn cure(run: &Run, outcome: &Outcome) -> String {
     match outcome {
         Outcome::SetupFailed { .. } => "`coord doctor` looks for what is wrong".to_owned(),
         Outcome::Auth { .. } | Outcome::Credit { .. } => {
-            format!("log in on {}, then `coord doctor --probe` tries it with one tiny turn", run.machine)
+            let machine = run.machine().map_or("its machine", |it| it.as_str());
+            format!("log in on {machine}, then `coord doctor --probe` tries it with one tiny turn")
         }
         Outcome::Lost { .. } | Outcome::PushFailed { .. } => {
             format!("`coord why {}` says what is known", run.id)
+        }
+        Outcome::Cancelled { .. } if run.reservation.is_none() => {
+            format!("it never started; `coord why {}` says where its task stands", run.task)
         }
         Outcome::Done
         | Outcome::NoChange
@@ -156,7 +200,7 @@ fn cure(run: &Run, outcome: &Outcome) -> String {
         | Outcome::Failed { .. }
         | Outcome::Crashed { .. }
         | Outcome::Interrupted
-        | Outcome::Cancelled
+        | Outcome::Cancelled { .. }
         | Outcome::Unknown => format!("`coord log {}` shows everything it did", run.id),
     }
 }
