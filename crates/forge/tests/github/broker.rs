@@ -28,6 +28,20 @@ async fn what_has_not_changed_counts_nothing_and_what_is_young_is_not_asked() {
 }
 
 #[tokio::test]
+async fn an_answer_that_github_has_confirmed_is_as_young_as_its_confirmation() {
+    let site = Site::new();
+    let number = site.api.issue("It is slow").open();
+    let client = site.octo();
+    client.issue(number, NOW).await.unwrap();
+    site.github.advance(Duration::from_secs(500));
+    client.issue(number, NOW).await.unwrap();
+    let before = site.github.requests().len();
+    site.github.advance(Duration::from_secs(500));
+    client.issue(number, LATELY).await.unwrap();
+    assert_eq!(site.github.requests().len(), before);
+}
+
+#[tokio::test]
 async fn an_answer_that_a_write_of_ours_may_have_changed_is_not_young() {
     let site = Site::new();
     let number = site.api.issue("It is slow").open();

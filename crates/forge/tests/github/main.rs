@@ -4,6 +4,7 @@
 
 mod broker;
 mod contract;
+mod elsewhere;
 mod failing;
 mod issues;
 mod limits;
