@@ -27,6 +27,15 @@ fn node_id(kind: &str, id: u64) -> String {
     format!("{kind}_{id:012}")
 }
 
+/// A name as one segment of a URL.
+fn segment(name: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    name.bytes().map(encode).collect()
+}
+
 /// Adds the fields of one document to another.
 fn extend(document: &mut Value, more: Value) {
     if let (Value::Object(document), Value::Object(more)) = (document, more) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{extend, node_id, time};
+use super::{extend, node_id, segment, time};
 use crate::github::world::{Delivery, Hook, Label, Milestone, Permission, RepoEvent, World};
 
 /// The URLs of a repository that begin with its own.
@@ -125,7 +125,7 @@ impl World {
     pub(crate) fn show_label(&self, repo: u64, label: &Label) -> Value {
         json!({
             "id": label.id, "node_id": node_id("LA", label.id),
-            "url": format!("{}/labels/{}", self.api_of(repo), label.name.replace(' ', "%20")),
+            "url": format!("{}/labels/{}", self.api_of(repo), segment(&label.name)),
             "name": label.name, "color": label.color, "default": false, "description": label.description,
         })
     }

@@ -2,30 +2,31 @@
 
 use serde_json::{Value, json};
 
+use super::segment;
 use crate::github::world::{Protection, World};
 
 impl World {
     /// `short-branch`, with the short protection that everyone who can read sees.
     pub(crate) fn show_short_branch(&self, repo: u64, name: &str, sha: &str) -> Value {
-        let api = self.api_of(repo);
+        let (api, segment) = (self.api_of(repo), segment(name));
         json!({
             "name": name, "commit": { "sha": sha, "url": format!("{api}/commits/{sha}") },
             "protected": self.repo(repo).is_protected(name), "protection": self.short_protection(repo, name),
-            "protection_url": format!("{api}/branches/{name}/protection"),
+            "protection_url": format!("{api}/branches/{segment}/protection"),
         })
     }
 
     /// `branch-with-protection`.
     pub(crate) fn show_branch(&self, repo: u64, name: &str, sha: &str) -> Value {
-        let api = self.api_of(repo);
+        let (api, segment) = (self.api_of(repo), segment(name));
         let commit = self.repo(repo).git.commit(sha);
         json!({
             "name": name, "commit": commit.map_or(Value::Null, |it| self.show_commit(repo, &it)),
             "_links": {
-                "self": format!("{api}/branches/{name}"), "html": format!("{}/tree/{name}", self.page_of(repo)),
+                "self": format!("{api}/branches/{segment}"), "html": format!("{}/tree/{segment}", self.page_of(repo)),
             },
             "protected": self.repo(repo).is_protected(name), "protection": self.short_protection(repo, name),
-            "protection_url": format!("{api}/branches/{name}/protection"),
+            "protection_url": format!("{api}/branches/{segment}/protection"),
         })
     }
 
@@ -47,7 +48,7 @@ impl World {
 
     /// `branch-protection`.
     pub(crate) fn show_protection(&self, repo: u64, name: &str, protection: &Protection) -> Value {
-        let url = format!("{}/branches/{name}/protection", self.api_of(repo));
+        let url = format!("{}/branches/{}/protection", self.api_of(repo), segment(name));
         let on = |enabled: bool| json!({ "enabled": enabled });
         let mut shown = json!({
             "url": url, "enforce_admins": {
