@@ -1,6 +1,7 @@
 //! Stories on GitHub: the same commands, against a stateful stand-in whose repositories are real.
 
 mod crash;
+mod doctor;
 mod flow;
 mod gates;
 mod incident;

@@ -35,8 +35,9 @@ pub struct Briefing<'a> {
     pub comments: &'a [Comment],
 }
 
-/// How much of a task's text is told, in characters: what a forge takes for an issue, and a little more.
-const BODY: usize = 70_000;
+/// How much of an issue's text is told, in characters: what a forge takes, and a little more. What somebody who may
+/// use this board wrote is told to the letter.
+const ISSUE: usize = 70_000;
 /// How much of each comment, in characters.
 const COMMENT: usize = 4_000;
 /// How many comments: the newest.
@@ -81,11 +82,9 @@ pub fn work(briefing: &Briefing<'_>) -> String {
     if !task.files.is_empty() {
         push(&mut text, &format!("The author expects these files to change: {}", task.files.join(", ")));
     }
-    let request = if task.body.trim().is_empty() {
-        task.title.clone()
-    } else {
-        format!("{}\n\n{}", task.title, cut(&task.body, BODY))
-    };
+    let body = if task.origin.is_some() { cut(&task.body, ISSUE) } else { task.body.clone() };
+    let request =
+        if body.trim().is_empty() { task.title.clone() } else { format!("{}\n\n{}", task.title, body) };
     push(&mut text, &fenced("task", &request));
     for comment in comments.iter().skip(comments.len().saturating_sub(COMMENTS)) {
         let said = fenced("comment", &cut(&comment.body, COMMENT));

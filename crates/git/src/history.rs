@@ -126,10 +126,8 @@ impl Store {
     /// counts and binary files do as well.
     pub fn patch_id(&self, base: &CommitSha, head: &CommitSha) -> Result<Option<String>, HistoryError> {
         let read = |source| HistoryError::Read { subject: format!("{base}...{head}"), source };
-        let failed = |source| HistoryError::Patch {
-            subject: format!("{base}...{head}"),
-            source: Box::new(source),
-        };
+        let failed =
+            |source| HistoryError::Patch { subject: format!("{base}...{head}"), source: Box::new(source) };
         let fork = {
             let repo = self.libgit2().map_err(HistoryError::Open)?;
             sha(repo.merge_base(oid(base), oid(head)).map_err(read)?)

@@ -7,6 +7,7 @@
 mod claude;
 mod fix;
 mod fleet;
+mod github;
 mod local;
 mod probe;
 mod repos;
@@ -111,6 +112,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 async fn of_config(args: &Args, cx: &Context, config: &Config) -> Vec<Check> {
     let (mut checks, fleet) = join(repos::checks(cx, config), fleet::checks(cx, config)).await;
     checks.extend(fleet);
+    checks.extend(github::checks(cx, config).await);
     checks.extend(slash::checks(cx, config));
     let worker = claude::worker(cx, config);
     let (claude, usable) = claude::checks(cx, config, &worker).await;
