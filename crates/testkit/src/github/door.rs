@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -67,7 +67,7 @@ async fn process(shared: Shared, parts: Parts, body: Bytes) -> Outcome {
         number: 0,
     };
     let fault = register(&shared, &mut incoming);
-    let (number, head) = (incoming.number, incoming.method == Method::HEAD);
+    let number = incoming.number;
     match &fault {
         Some(Effect::DropBefore) => return Outcome::Cut,
         Some(Effect::Status(status)) => {
@@ -103,7 +103,6 @@ async fn process(shared: Shared, parts: Parts, body: Bytes) -> Outcome {
     Outcome::Answered(match fault {
         Some(Effect::Truncated) => dress::truncated(response).await,
         Some(Effect::Malformed) => dress::malformed(response),
-        Some(_) | None if head => response.map(|_| Body::empty()),
         Some(_) | None => response,
     })
 }
@@ -247,16 +246,18 @@ fn limited(
     let is_write = !matches!(incoming.method, Method::GET | Method::HEAD);
     let is_content = is_write && incoming.path.starts_with("/repos/");
     let wait = match fault {
-        Some(Effect::SecondaryLimit { seconds }) => Some(*seconds),
+        Some(Effect::SecondaryLimit { seconds, status }) => Some((*seconds, *status)),
         Some(_) | None if is_content => {
             let mut desk = shared.desk();
             let now = desk.clock.now();
-            desk.limits.write(&caller.account, now).err()
+            desk.limits.write(&caller.account, now).err().map(|seconds| (seconds, 403))
         }
         Some(_) | None => None,
     };
     let words = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-    wait.map(|seconds| Refusal::Forbidden(words.into()).answer().header("retry-after", seconds.to_string()))
+    wait.map(|(seconds, status)| {
+        Refusal::Status(status, words.into()).answer().header("retry-after", seconds.to_string())
+    })
 }
 
 /// Performs an operation that GitHub describes.
@@ -286,6 +287,7 @@ fn operate(
         turn.path = incoming.path.clone();
         turn.query.clone_from(&query);
         turn.body = body.clone();
+        turn.reads = incoming.method == Method::GET;
         perform(operation, &mut turn).unwrap_or_else(Refusal::answer)
     };
     let answer = if matches!(fault, Some(Effect::StaleRead)) {

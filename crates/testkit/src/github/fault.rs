@@ -41,7 +41,7 @@ pub(super) enum Effect {
     StaleRead,
     BadCredentials,
     PrimaryLimit { reset: Timestamp },
-    SecondaryLimit { seconds: u64 },
+    SecondaryLimit { seconds: u64, status: u16 },
 }
 
 impl On {
@@ -122,7 +122,13 @@ impl On {
     /// It was too fast, and waits for so many seconds.
     #[must_use]
     pub fn secondary_limit(self, seconds: u64) -> Fault {
-        self.fault(Effect::SecondaryLimit { seconds })
+        self.fault(Effect::SecondaryLimit { seconds, status: 403 })
+    }
+
+    /// The same in its other form, 429.
+    #[must_use]
+    pub fn too_many_requests(self, seconds: u64) -> Fault {
+        self.fault(Effect::SecondaryLimit { seconds, status: 429 })
     }
 
     fn fault(self, effect: Effect) -> Fault {

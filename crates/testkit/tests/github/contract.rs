@@ -30,7 +30,7 @@ fn what_the_stand_in_cannot_do_is_told() {
     let site = Site::new();
     site.octo.get("/search/issues?q=sort:updated").is(501);
     site.octo
-        .post("/graphql", json!({ "query": "{ repository(owner: \"a\", name: \"b\") { id } }" }))
+        .post("/graphql", json!({ "query": "{ repository(owner: \"acme\", name: \"api\") { sponsors } }" }))
         .is(501);
     assert_eq!(site.github.problems().len(), 2);
 }

@@ -97,6 +97,8 @@ fn limits_and_a_refused_token_come_when_they_are_called() {
     let limited = site.octo.get("/user");
     assert_eq!(limited.header("retry-after"), "7");
     limited.is(403);
+    site.github.fault(on("GET", "/user").too_many_requests(7));
+    site.octo.get("/user").is(429);
     site.github.fault(on("GET", "/user").bad_credentials());
     site.octo.get("/user").is(401);
     site.octo.get("/user").is(200);

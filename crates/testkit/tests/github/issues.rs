@@ -29,6 +29,23 @@ fn an_issue_is_opened_commented_labelled_and_closed() {
 }
 
 #[test]
+fn what_is_too_long_or_empty_is_refused() {
+    let site = Site::new();
+    let number = site.api.issue("one").open();
+    let long = "é".repeat(257);
+    let refused = site.octo.post("/repos/acme/api/issues", json!({ "title": long })).refuses(422);
+    assert_eq!(refused, "title is too long (maximum is 256 characters)");
+    site.octo.patch(&format!("/repos/acme/api/issues/{number}"), json!({ "title": long })).is(422);
+    let comment = |body: &str| {
+        site.octo.post(&format!("/repos/acme/api/issues/{number}/comments"), json!({ "body": body }))
+    };
+    assert_eq!(comment(" ").refuses(422), "Body cannot be blank");
+    comment(&"é".repeat(65_536)).is(201);
+    comment(&"é".repeat(65_537)).is(422);
+    assert_eq!(site.api.comments(number).len(), 1);
+}
+
+#[test]
 fn a_list_of_issues_has_pull_requests_in_it_and_links_to_its_pages() {
     let site = Site::new();
     for title in ["one", "two", "three"] {

@@ -11,6 +11,7 @@ mod client;
 mod commits;
 mod contract;
 mod faults;
+mod gh;
 mod hooks;
 mod issues;
 mod limits;

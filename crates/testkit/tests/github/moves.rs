@@ -19,8 +19,11 @@ fn a_renamed_repository_redirects_to_a_url_that_stays_good() {
     let location = location.split_once('?').unwrap().0;
     let issue = site.octo.get(location).is(200);
     assert!(issue["url"].as_str().unwrap().contains("/repos/acme/api2/"));
-    site.octo.post("/repos/acme/api/issues", json!({ "title": "lost" })).is(301);
+    let written = site.octo.post("/repos/acme/api/issues", json!({ "title": "lost" }));
+    assert_eq!(written.status, 307, "a client that follows it posts again");
     assert_eq!(site.api.issue_count(), 1);
+    site.octo.post(written.header("location"), json!({ "title": "found" })).is(201);
+    assert_eq!(site.api.issue_count(), 2);
     assert_eq!(site.github.problems().len(), 1, "the parameter that is none");
 }
 

@@ -48,7 +48,8 @@ fn a_strict_branch_wants_its_tip_in_the_head() {
     site.project.push_as("Bob", "main", "meanwhile", &[("other.txt", "x\n")]);
     assert_eq!(state(&site, pull), "behind");
     let refused = site.octo.put(&format!("/repos/acme/api/pulls/{pull}/merge"), json!({}));
-    assert_eq!(refused.refuses(405), "The head branch is out of date with the base branch.");
+    let words = "Required status check \"ci\" is expected.";
+    assert_eq!(refused.refuses(405), words, "what has passed on an old base is expected again");
 }
 
 #[test]
@@ -94,7 +95,11 @@ fn rulesets_are_seen_by_everyone_and_hold_for_administrators() {
     assert_eq!(kinds, ["deletion", "non_fast_forward", "required_status_checks", "pull_request"]);
     assert_eq!(site.octo.get("/repos/acme/api/rules/branches/other").is(200), json!([]));
     let pull = site.pull("one");
-    site.client("acme").put(&format!("/repos/acme/api/pulls/{pull}/merge"), json!({})).is(405);
+    let refused =
+        site.client("acme").put(&format!("/repos/acme/api/pulls/{pull}/merge"), json!({})).refuses(405);
+    let words = "Repository rule violations found\n\nRequired status check \"ci\" is expected.\n\n\
+                 At least 1 approving review is required by reviewers with write access.";
+    assert_eq!(refused, words);
 }
 
 #[test]

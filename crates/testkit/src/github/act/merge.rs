@@ -25,6 +25,16 @@ pub(crate) enum MergeRefused {
     HeadModified,
 }
 
+impl MergeRefused {
+    /// What GitHub says about it.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::NotMergeable(words) => words,
+            Self::HeadModified => "Head branch was modified. Review and try the merge again.".into(),
+        }
+    }
+}
+
 /// What a merge works on, taken out of the world.
 struct Merging {
     number: u64,
@@ -97,8 +107,8 @@ impl World {
                 MergeMethod::Rebase => "Rebase merges are not allowed on this repository.",
             });
         }
-        if let Some(obstacle) = self.obstacles(repo, issue, pull, Some(actor)).first() {
-            return refuse(&obstacle.words());
+        if let Some(words) = self.forbids_merge(repo, issue, pull, actor) {
+            return refuse(&words);
         }
         let Some(base_sha) = found.branch(&pull.base) else {
             return refuse("Base branch does not exist");

@@ -4,38 +4,56 @@ use crate::github::world::{
     Issue, Mergeability, Permission, Protection, Pull, Repository, Review, ReviewState, Standing, World,
 };
 
-/// Something that a branch demands and a commit or pull request lacks. Each has the words that GitHub uses.
+/// Something that a branch demands and a pull request lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    Checks { expected: Vec<String>, pending: Vec<String>, failed: Vec<String> },
-    Approvals { needed: u32 },
+    Checks {
+        expected: Vec<String>,
+        pending: Vec<String>,
+        failed: Vec<String>,
+    },
+    Approvals {
+        needed: u32,
+    },
     ChangesRequested,
-    Behind,
+    /// The base has moved on, so what has passed on the head does not count.
+    Behind {
+        checks: Vec<String>,
+    },
     NotAllowed,
 }
 
 impl Obstacle {
+    /// What GitHub says about it. Of a head that is behind it says that its checks are expected, however green
+    /// they are: <https://github.com/bitrix24/b24ui/issues/353>.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Checks { expected, pending, failed } => checks_words(expected, pending, failed),
             Self::Approvals { needed: 1 } => {
                 "At least 1 approving review is required by reviewers with write access.".into()
             }
-            Self::Approvals { needed } => format!(
-                "At least {needed} approving reviews are required by reviewers with write access."
-            ),
+            Self::Approvals { needed } => {
+                format!("At least {needed} approving reviews are required by reviewers with write access.")
+            }
             Self::ChangesRequested => "Changes have been requested.".into(),
-            Self::Behind => "The head branch is out of date with the base branch.".into(),
-            Self::NotAllowed => "You're not authorized to push to this branch. Visit https://docs.github.com/repositories/configuring-branches-and-merges-in-your-repository/managing-protected-branches/about-protected-branches for more information.".into(),
+            Self::Behind { checks } => checks_words(checks, &[], &[]),
+            Self::NotAllowed => NOT_ALLOWED.into(),
         }
     }
 }
+
+/// What whoever is not on the list of a branch is told.
+pub(super) const NOT_ALLOWED: &str = "You're not authorized to push to this branch. Visit https://docs.github.com/articles/about-protected-branches/ for more information.";
 
 fn checks_words(expected: &[String], pending: &[String], failed: &[String]) -> String {
     match (expected, pending, failed) {
         ([name], [], []) => format!("Required status check \"{name}\" is expected."),
         ([], [name], []) => format!("Required status check \"{name}\" is pending."),
         ([], [], [name]) => format!("Required status check \"{name}\" is failing."),
+        (several, [], []) => {
+            let all = several.len();
+            format!("{all} of {all} required status checks are expected.")
+        }
         _ => {
             let all = expected.len() + pending.len() + failed.len();
             let parts = [(expected.len(), "expected"), (pending.len(), "pending"), (failed.len(), "failing")];
@@ -70,31 +88,54 @@ pub(super) fn is_on_list(rules: &Protection, login: &str) -> bool {
 impl World {
     /// All that the base demands and the pull request lacks, for a merge by this person.
     /// <https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-protected-branches/about-protected-branches>
-    pub(super) fn obstacles(
+    fn obstacles(&self, repo: u64, issue: &Issue, pull: &Pull, actor: Option<&str>) -> Vec<Obstacle> {
+        let found = self.repo(repo);
+        let admin = actor.is_some_and(|login| found.permission(login) == Some(Permission::Admin));
+        let demands = found.demands(&pull.base, admin);
+        demands.iter().flat_map(|(rules, _)| self.lacks(repo, rules, issue, pull, actor)).collect()
+    }
+
+    /// The words with which a merge is refused, if it is: for protection the first reason, for rulesets all.
+    pub(super) fn forbids_merge(&self, repo: u64, issue: &Issue, pull: &Pull, actor: &str) -> Option<String> {
+        let found = self.repo(repo);
+        let admin = found.permission(actor) == Some(Permission::Admin);
+        found.demands(&pull.base, admin).into_iter().find_map(|(rules, is_ruleset)| {
+            let lacks = self.lacks(repo, rules, issue, pull, Some(actor));
+            let words: Vec<_> = lacks.iter().map(Obstacle::words).collect();
+            if is_ruleset && !words.is_empty() {
+                // <https://github.com/akuity/kargo/issues/6397>
+                return Some(format!("Repository rule violations found\n\n{}", words.join("\n\n")));
+            }
+            words.into_iter().next()
+        })
+    }
+
+    fn lacks(
         &self,
         repo: u64,
+        rules: &Protection,
         issue: &Issue,
         pull: &Pull,
         actor: Option<&str>,
     ) -> Vec<Obstacle> {
         let found = self.repo(repo);
-        let admin = actor.is_some_and(|login| found.permission(login) == Some(Permission::Admin));
-        let mut obstacles = Vec::new();
-        for (rules, _) in found.demands(&pull.base, admin) {
-            if actor.is_some_and(|login| !is_on_list(rules, login)) {
-                obstacles.push(Obstacle::NotAllowed);
-            }
-            let behind =
-                found.branch(&pull.base).is_some_and(|base| !found.git.is_ancestor(base, &pull.head_sha));
-            if rules.strict && behind {
-                obstacles.push(Obstacle::Behind);
-            }
-            obstacles.extend(missing_checks(found, rules, &pull.head_sha));
-            if rules.approvals > 0 {
-                obstacles.extend(missing_approval(found, rules, issue, pull));
-            }
+        let mut lacks = Vec::new();
+        if actor.is_some_and(|login| !is_on_list(rules, login)) {
+            lacks.push(Obstacle::NotAllowed);
         }
-        obstacles
+        let contains = |base: &str| found.git.is_ancestor(base, &pull.head_sha);
+        // Without a check that is required, being up to date is not either.
+        if rules.strict
+            && !rules.required_checks.is_empty()
+            && !found.branch(&pull.base).is_some_and(contains)
+        {
+            lacks.push(Obstacle::Behind { checks: rules.required_checks.clone() });
+        }
+        lacks.extend(missing_checks(found, rules, &pull.head_sha));
+        if rules.approvals > 0 {
+            lacks.extend(missing_approval(found, rules, issue, pull));
+        }
+        lacks
     }
 
     /// <https://docs.github.com/en/graphql/reference/enums#mergestatestatus>, in lower case as REST has it.
@@ -107,7 +148,7 @@ impl World {
             Mergeability::Clean { .. } => {}
         }
         let obstacles = self.obstacles(repo, issue, pull, None);
-        if obstacles.iter().any(|it| *it != Obstacle::Behind) {
+        if obstacles.iter().any(|it| !matches!(it, Obstacle::Behind { .. })) {
             "blocked"
         } else if !obstacles.is_empty() {
             "behind"

@@ -26,6 +26,18 @@ pub(crate) enum PullRefused {
     Exists { label: String },
 }
 
+impl PullRefused {
+    /// What GitHub says about it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::NoSuchHead => "Head ref must be a branch".into(),
+            Self::NoSuchBase => "Base ref must be a branch".into(),
+            Self::NoCommits { base, head } => format!("No commits between {base} and {head}"),
+            Self::Exists { label } => format!("A pull request already exists for {label}."),
+        }
+    }
+}
+
 /// Why a review is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReviewRefused {

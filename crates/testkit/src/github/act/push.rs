@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::keyword;
-use super::obstacle::{is_on_list, missing_checks};
+use super::obstacle::{NOT_ALLOWED, is_on_list, missing_checks};
 use crate::github::git::packet::RefCommand;
-use crate::github::world::{Mergeability, Permission, Review, ReviewState, StateReason, World};
+use crate::github::world::{Mergeability, Permission, Protection, Review, ReviewState, StateReason, World};
 
 /// How a push to one branch is refused: what is printed, and the reason beside the ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,37 +129,63 @@ impl World {
         let found = self.repo(repo);
         let branch = command.name.strip_prefix("refs/heads/")?;
         let admin = found.permission(actor) == Some(Permission::Admin);
-        for (rules, is_ruleset) in found.demands(branch, admin) {
-            let problem = if command.deletes() {
-                Some("Cannot delete this protected branch".to_owned())
-            } else if !keeps_history && !rules.allow_force_pushes {
-                Some("Cannot force-push to this branch".to_owned())
-            } else if !is_on_list(rules, actor) {
-                Some("You're not authorized to push to this branch. Visit https://docs.github.com/articles/about-protected-branches/ for more information.".to_owned())
-            } else if rules.approvals > 0 {
-                Some("Changes must be made through a pull request.".to_owned())
-            } else {
-                missing_checks(found, rules, &command.new).map(|it| it.words())
-            };
-            let Some(problem) = problem else { continue };
-            return Some(if is_ruleset {
-                PushRefused {
-                    remote: format!(
-                        "error: GH013: Repository rule violations found for {}.\n\n- {problem}\n\n",
-                        command.name
-                    ),
-                    reason: "push declined due to repository rule violations",
-                }
-            } else {
-                PushRefused {
-                    remote: format!(
-                        "error: GH006: Protected branch update failed for {}.\nerror: {problem}\n",
-                        command.name
-                    ),
-                    reason: "protected branch hook declined",
-                }
-            });
+        found.demands(branch, admin).into_iter().find_map(|(rules, is_ruleset)| {
+            let problems = self.push_problems(repo, rules, command, keeps_history, actor);
+            (!problems.is_empty()).then(|| self.push_refused(repo, command, &problems, is_ruleset))
+        })
+    }
+
+    fn push_problems(
+        &self,
+        repo: u64,
+        rules: &Protection,
+        command: &RefCommand,
+        keeps_history: bool,
+        actor: &str,
+    ) -> Vec<String> {
+        if command.deletes() {
+            return vec!["Cannot delete this branch".to_owned()];
         }
-        None
+        let mut problems = Vec::new();
+        if !keeps_history && !rules.allow_force_pushes {
+            problems.push("Cannot force-push to this branch".to_owned());
+        }
+        if !is_on_list(rules, actor) {
+            problems.push(NOT_ALLOWED.to_owned());
+        }
+        if rules.approvals > 0 {
+            problems.push("Changes must be made through a pull request.".to_owned());
+        }
+        problems.extend(missing_checks(self.repo(repo), rules, &command.new).map(|it| it.words()));
+        problems
+    }
+
+    /// What is printed: <https://github.com/foundry-rs/block-explorers/pull/110> of protection, and
+    /// <https://github.com/JRedrupp/bison/issues/136> of rulesets.
+    fn push_refused(
+        &self,
+        repo: u64,
+        command: &RefCommand,
+        problems: &[String],
+        is_ruleset: bool,
+    ) -> PushRefused {
+        let name = &command.name;
+        if is_ruleset {
+            let list: Vec<_> = problems.iter().map(|it| format!("- {it}\n\n")).collect();
+            let rules = format!("{}/rules?ref={}", self.page_of(repo), name.replace('/', "%2F"));
+            return PushRefused {
+                remote: format!(
+                    "error: GH013: Repository rule violations found for {name}.\n\
+                     Review all repository rules at {rules}\n\n{}",
+                    list.concat()
+                ),
+                reason: "push declined due to repository rule violations",
+            };
+        }
+        let list: Vec<_> = problems.iter().map(|it| format!("\n- {it}\n")).collect();
+        PushRefused {
+            remote: format!("error: GH006: Protected branch update failed for {name}.\n{}", list.concat()),
+            reason: "protected branch hook declined",
+        }
     }
 }

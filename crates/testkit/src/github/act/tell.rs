@@ -59,7 +59,7 @@ impl World {
             hook,
             event: event.into(),
             action: action.map(String::from),
-            body: payload.to_string(),
+            body: payload.to_string().into(),
             redelivery: false,
             at: self.now,
             status: None,
@@ -73,7 +73,7 @@ impl World {
     /// Adds to the repository's feed. <https://docs.github.com/en/rest/using-the-rest-api/github-event-types>
     fn feed(&mut self, repo: u64, kind: &'static str, actor: &str, payload: Value) {
         let id = self.fresh_id();
-        let event = RepoEvent { id, kind, actor: actor.into(), payload, at: self.now };
+        let event = RepoEvent { id, kind, actor: actor.into(), payload: payload.into(), at: self.now };
         self.repo_mut(repo).events.push(event);
     }
 

@@ -39,8 +39,13 @@ pub(crate) enum Refusal {
     Missing(&'static str),
     BadCredentials(&'static str),
     Forbidden(String),
-    /// It is elsewhere now.
-    Moved(String),
+    /// It is elsewhere now. What is read is redirected for good, what is written for now, which keeps the method:
+    /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>,
+    /// <https://github.com/google/go-github/issues/184>.
+    Moved {
+        location: String,
+        reads: bool,
+    },
     Gone(&'static str),
     /// 405 and 409, whose words are the point.
     Status(u16, String),
@@ -72,10 +77,11 @@ impl Refusal {
             Self::Status(status, message) => (status, message),
             Self::Unprocessable(message) => (422, message),
             Self::NotImplemented => (501, "the stand-in cannot do this".into()),
-            Self::Moved(location) => {
-                let mut body = error_body(301, "Moved Permanently");
+            Self::Moved { location, reads } => {
+                let status = if reads { 301 } else { 307 };
+                let mut body = error_body(status, "Moved Permanently");
                 body["url"] = location.as_str().into();
-                return Answer::with(301, body).header("location", location);
+                return Answer::with(status, body).header("location", location);
             }
             Self::Invalid(errors) => {
                 let mut body = error_body(422, "Validation Failed");

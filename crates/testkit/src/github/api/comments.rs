@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::{Answer, Refusal, Turn};
 use crate::github::world::{Comment, Issue, Permission};
 
-/// The longest body there can be.
-const LONGEST: usize = 65_536;
-
 pub(super) fn list(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     let issue = turn.issue()?;
     let since = turn.since();
@@ -62,9 +59,7 @@ fn body_of(turn: &Turn<'_>) -> Result<String, Refusal> {
     if body.trim().is_empty() {
         return Err(Refusal::custom("IssueComment", "Body cannot be blank"));
     }
-    if body.chars().count() > LONGEST {
-        return Err(Refusal::custom("IssueComment", "body is too long (maximum is 65536 characters)"));
-    }
+    turn.check_lengths("IssueComment")?;
     Ok(body.to_owned())
 }
 

@@ -61,6 +61,7 @@ pub(super) fn create(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     if title.trim().is_empty() {
         return Err(Refusal::field("Issue", "title", "missing_field"));
     }
+    turn.check_lengths("Issue")?;
     let mut new = NewIssue {
         title,
         body: turn.text("body").map(String::from),
@@ -93,6 +94,7 @@ pub(super) fn update(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
         return Err(Refusal::Forbidden("Must have admin rights to Repository.".into()));
     }
     let (repo, login) = (turn.repo(), turn.login.clone());
+    turn.check_lengths("Issue")?;
     let (title, body) = (turn.text("title").map(String::from), turn.text("body").map(String::from));
     if title.is_some() || body.is_some() {
         turn.world.edit_issue(repo, number, &login, title.as_deref(), body.as_deref());

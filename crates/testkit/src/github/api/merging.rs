@@ -26,11 +26,10 @@ pub(super) fn merge(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
             let message = "Pull Request successfully merged";
             Ok(Answer::ok(json!({ "sha": sha, "merged": true, "message": message })))
         }
-        Err(MergeRefused::HeadModified) => {
-            let message = "Head branch was modified. Review and try the merge again.";
-            Err(Refusal::Status(409, message.into()))
+        Err(refused) => {
+            let status = if refused == MergeRefused::HeadModified { 409 } else { 405 };
+            Err(Refusal::Status(status, refused.words()))
         }
-        Err(MergeRefused::NotMergeable(message)) => Err(Refusal::Status(405, message)),
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn create(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     let Some(title) = turn.text("title").filter(|it| !it.trim().is_empty()) else {
         return Err(Refusal::field("PullRequest", "title", "missing_field"));
     };
+    turn.check_lengths("PullRequest")?;
     let owner = &turn.repository().owner;
     let head = turn.text("head").unwrap_or_default();
     let head = match head.split_once(':') {
@@ -59,11 +60,8 @@ pub(super) fn create(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     let number = turn.world.open_pull(repo, &login, new).map_err(|refused| match refused {
         PullRefused::NoSuchHead => Refusal::field("PullRequest", "head", "invalid"),
         PullRefused::NoSuchBase => Refusal::field("PullRequest", "base", "invalid"),
-        PullRefused::NoCommits { base, head } => {
-            Refusal::custom("PullRequest", &format!("No commits between {base} and {head}"))
-        }
-        PullRefused::Exists { label } => {
-            Refusal::custom("PullRequest", &format!("A pull request already exists for {label}."))
+        PullRefused::NoCommits { .. } | PullRefused::Exists { .. } => {
+            Refusal::custom("PullRequest", &refused.words())
         }
     })?;
     turn.parameters.insert("pull_number".into(), number.to_string());
@@ -89,6 +87,7 @@ pub(super) fn update(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
     if issue.author != turn.login && !turn.is_at_least(Permission::Write) {
         return Err(Refusal::Forbidden("Must have admin rights to Repository.".into()));
     }
+    turn.check_lengths("PullRequest")?;
     let (repo, login, number, open) = (turn.repo(), turn.login.clone(), issue.number, issue.is_open());
     let (merged, head) = (pull.merged.is_some(), pull.head.clone());
     if let Some(base) = turn.text("base").map(String::from) {

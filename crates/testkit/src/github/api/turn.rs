@@ -22,6 +22,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Value,
+    /// Whether it only looks.
+    pub(crate) reads: bool,
     /// The repository that it is about, once access to it was checked; nothing uses it in other operations.
     repo: u64,
 }
@@ -38,6 +40,7 @@ impl<'a> Turn<'a> {
             path: String::new(),
             query: Vec::new(),
             body: Value::Null,
+            reads: true,
             repo: 0,
         }
     }
@@ -59,10 +62,9 @@ impl<'a> Turn<'a> {
             Denied::Forbidden(words) => Refusal::Forbidden(words.into()),
         })?;
         let found = self.world.repo(id);
-        // <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects>
         if !found.full_name().eq_ignore_ascii_case(&full_name) {
             let rest = self.path.splitn(5, '/').nth(4).unwrap_or_default();
-            return Err(Refusal::Moved(self.elsewhere(id, rest)));
+            return Err(self.elsewhere(id, rest));
         }
         // <https://docs.github.com/en/repositories/archiving-a-github-repository/archiving-repositories>
         if found.archived && need.access == Access::Write {
@@ -73,12 +75,13 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// A URL by a repository's id, which stays good; with the query that was asked with.
-    fn elsewhere(&self, repo: u64, rest: &str) -> String {
+    /// Sends to a URL by a repository's id, which stays good; with the query that was asked with.
+    fn elsewhere(&self, repo: u64, rest: &str) -> Refusal {
         let slash = if rest.is_empty() { "" } else { "/" };
         let query = encode(&self.query);
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}/repositories/{repo}{slash}{rest}{mark}{query}", self.world.base)
+        let location = format!("{}/repositories/{repo}{slash}{rest}{mark}{query}", self.world.base);
+        Refusal::Moved { location, reads: self.reads }
     }
 
     pub(crate) fn repo(&self) -> u64 {
@@ -115,7 +118,7 @@ impl<'a> Turn<'a> {
             Some(Gone::Transferred { repo, number }) => {
                 let tail = self.path.splitn(7, '/').nth(6).map_or(String::new(), |it| format!("/{it}"));
                 let see = self.who.role(self.world, *repo).is_some();
-                let moved = Refusal::Moved(self.elsewhere(*repo, &format!("issues/{number}{tail}")));
+                let moved = self.elsewhere(*repo, &format!("issues/{number}{tail}"));
                 Err(if see { moved } else { Refusal::NotFound })
             }
         }
@@ -145,6 +148,17 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.body[key].as_str()
+    }
+
+    /// Title and body have a greatest length.
+    pub(super) fn check_lengths(&self, resource: &str) -> Result<(), Refusal> {
+        for (field, most) in [("title", 256), ("body", 65_536)] {
+            if self.text(field).is_some_and(|it| it.chars().count() > most) {
+                let words = format!("{field} is too long (maximum is {most} characters)");
+                return Err(Refusal::custom(resource, &words));
+            }
+        }
+        Ok(())
     }
 
     /// A list of names, each a text or a document that has one.

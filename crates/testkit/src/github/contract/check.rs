@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::{Contract, Found};
 
 /// Statuses that every operation can have, whether its description lists them or not, and why.
-const EVERYWHERE: [(u16, &str); 8] = [
+const EVERYWHERE: [(u16, &str); 9] = [
     (301, "a repository was renamed or an issue transferred"),
     (304, "conditional requests work on everything that is read"),
+    (307, "the same, for what is written"),
     (400, "the body is no JSON"),
     (401, "the token is not believed"),
     (403, "a right is missing, or a rate limit reached"),

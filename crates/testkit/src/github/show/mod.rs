@@ -23,7 +23,7 @@ pub(super) fn time(at: Timestamp) -> String {
 }
 
 /// The opaque id that every node of the GraphQL API has.
-fn node_id(kind: &str, id: u64) -> String {
+pub(super) fn node_id(kind: &str, id: u64) -> String {
     format!("{kind}_{id:012}")
 }
 

@@ -188,7 +188,7 @@ impl World {
                 "gravatar_id": "", "url": actor["url"], "avatar_url": actor["avatar_url"],
             },
             "repo": { "id": repo, "name": self.repo(repo).full_name(), "url": self.api_of(repo) },
-            "payload": event.payload, "public": !self.repo(repo).private, "created_at": time(event.at),
+            "payload": *event.payload, "public": !self.repo(repo).private, "created_at": time(event.at),
         })
     }
 }

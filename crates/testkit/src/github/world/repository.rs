@@ -1,6 +1,7 @@
 //! A repository and what belongs to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
@@ -231,7 +232,7 @@ pub(crate) struct Delivery {
     pub(crate) hook: u64,
     pub(crate) event: String,
     pub(crate) action: Option<String>,
-    pub(crate) body: String,
+    pub(crate) body: Arc<str>,
     pub(crate) redelivery: bool,
     pub(crate) at: Timestamp,
     /// What the receiver answered; `None` before it did, 0 when it could not be reached.
@@ -244,6 +245,6 @@ pub(crate) struct RepoEvent {
     pub(crate) id: u64,
     pub(crate) kind: &'static str,
     pub(crate) actor: String,
-    pub(crate) payload: Value,
+    pub(crate) payload: Arc<Value>,
     pub(crate) at: Timestamp,
 }

@@ -1,12 +1,15 @@
 //! A repository in the hands of a test: what people do to it, and what became of it.
 
+mod draft;
+mod view;
+
 use super::act::{MergeAsked, NewIssue, NewPull};
-use super::record::{Comment, DeliveryView, IssueView, PullView, StatusView};
 use super::shared::Shared;
 use super::world::{
-    Association, Issue, MergeMethod, Milestone, Permission, Protection, Review, ReviewState, Ruleset,
-    StateReason, Status, StatusState,
+    Association, Issue, Kind, MergeMethod, Milestone, Permission, Protection, Review, ReviewState, Ruleset,
+    StateReason, Status, StatusState, World,
 };
+pub use draft::IssueDraft;
 
 /// A repository on the stand-in.
 #[derive(Debug, Clone)]
@@ -32,6 +35,14 @@ impl Repo {
         self.shared.look(|world| format!("{}.git", world.page_of(self.id)))
     }
 
+    /// Does something, after what was pushed past the stand-in has been noticed.
+    fn act<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        self.shared.change(|world| {
+            world.look_at_refs(self.id, "ghost");
+            act(world)
+        })
+    }
+
     /// Whoever owns it, who acts where a test does not say who does.
     fn owner(&self) -> String {
         self.shared.look(|world| world.repo(self.id).owner.clone())
@@ -39,7 +50,7 @@ impl Repo {
 
     /// Lets somebody in.
     pub fn collaborator(&self, login: &str, permission: Permission) {
-        self.shared.change(|world| {
+        self.act(|world| {
             let login = world.person(login).to_lowercase();
             world.repo_mut(self.id).collaborators.insert(login, permission);
         });
@@ -47,7 +58,7 @@ impl Repo {
 
     /// Says how somebody is related to it, beyond what their permission says.
     pub fn associate(&self, login: &str, association: Association) {
-        self.shared.change(|world| {
+        self.act(|world| {
             let login = world.person(login).to_lowercase();
             world.repo_mut(self.id).associations.insert(login, association);
         });
@@ -55,29 +66,29 @@ impl Repo {
 
     /// Hides it from strangers.
     pub fn make_private(&self) {
-        self.shared.change(|world| world.repo_mut(self.id).private = true);
+        self.act(|world| world.repo_mut(self.id).private = true);
     }
 
     /// Makes it read-only.
     pub fn archive(&self) {
-        self.shared.change(|world| world.repo_mut(self.id).archived = true);
+        self.act(|world| world.repo_mut(self.id).archived = true);
     }
 
     /// Turns its issues off.
     pub fn disable_issues(&self) {
-        self.shared.change(|world| world.repo_mut(self.id).has_issues = false);
+        self.act(|world| world.repo_mut(self.id).has_issues = false);
     }
 
     /// Allows only these ways of merging.
     pub fn allow_merges(&self, methods: &[MergeMethod]) {
-        self.shared.change(|world| {
+        self.act(|world| {
             world.repo_mut(self.id).merging.methods = methods.iter().copied().collect();
         });
     }
 
     /// Deletes a head branch when it is merged.
     pub fn delete_branch_on_merge(&self) {
-        self.shared.change(|world| world.repo_mut(self.id).merging.delete_branch = true);
+        self.act(|world| world.repo_mut(self.id).merging.delete_branch = true);
     }
 
     /// Gives it another name; the old one redirects.
@@ -86,8 +97,8 @@ impl Repo {
     /// When the new name is not `owner/name`.
     pub fn rename(&self, full_name: &str) {
         let (owner, name) = full_name.split_once('/').expect("a repository is called `owner/name`");
-        self.shared.change(|world| {
-            world.account(owner, super::world::Kind::Organization);
+        self.act(|world| {
+            world.account(owner, Kind::Organization);
             world.name(full_name, self.id);
             let repo = world.repo_mut(self.id);
             repo.owner = owner.into();
@@ -98,13 +109,13 @@ impl Repo {
     /// Begins an issue: `repo.issue("a title").by("ann", Association::Member).open()`.
     pub fn issue(&self, title: &str) -> IssueDraft {
         let new = NewIssue { title: title.into(), ..Default::default() };
-        IssueDraft { repo: self.clone(), new, author: None }
+        IssueDraft::new(self.clone(), new)
     }
 
     /// Makes a milestone and returns its number.
     #[must_use]
     pub fn milestone(&self, title: &str) -> u64 {
-        self.shared.change(|world| {
+        self.act(|world| {
             let (id, created_at) = (world.fresh_id(), world.now);
             let milestones = &mut world.repo_mut(self.id).milestones;
             let number = milestones.len() as u64 + 1;
@@ -115,13 +126,13 @@ impl Repo {
 
     /// Somebody comments on an issue or a pull request.
     pub fn comment_as(&self, login: &str, number: u64, body: &str) {
-        self.shared.change(|world| world.comment(self.id, number, login, body, None));
+        self.act(|world| world.comment(self.id, number, login, body, None));
     }
 
     /// The owner closes an issue or a pull request.
     pub fn close_issue(&self, number: u64) {
         let owner = self.owner();
-        self.shared.change(|world| {
+        self.act(|world| {
             world.close_issue(self.id, number, &owner, StateReason::Completed, None);
         });
     }
@@ -129,35 +140,53 @@ impl Repo {
     /// The owner opens it again.
     pub fn reopen_issue(&self, number: u64) {
         let owner = self.owner();
-        self.shared.change(|world| world.reopen_issue(self.id, number, &owner));
+        self.act(|world| world.reopen_issue(self.id, number, &owner));
+    }
+
+    /// The owner closes a pull request without merging it.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn close_pull(&self, number: u64) {
+        assert!(self.pulls().contains(&number), "#{number} is no pull request");
+        self.close_issue(number);
+    }
+
+    /// The owner opens a pull request again.
+    ///
+    /// # Panics
+    /// When it is none, or merged.
+    pub fn reopen_pull(&self, number: u64) {
+        assert!(!self.pull(number).merged, "#{number} is merged");
+        self.reopen_issue(number);
     }
 
     /// The owner writes it anew.
     pub fn edit_issue(&self, number: u64, title: &str, body: &str) {
         let owner = self.owner();
-        self.shared.change(|world| world.edit_issue(self.id, number, &owner, Some(title), Some(body)));
+        self.act(|world| world.edit_issue(self.id, number, &owner, Some(title), Some(body)));
     }
 
     /// The owner puts a label on.
     pub fn label(&self, number: u64, label: &str) {
         let owner = self.owner();
-        self.shared.change(|world| world.label(self.id, number, &owner, label));
+        self.act(|world| world.label(self.id, number, &owner, label));
     }
 
     /// The owner assigns somebody, who has to be able to triage at least.
     pub fn assign(&self, number: u64, login: &str) {
         let owner = self.owner();
-        self.shared.change(|world| world.assign(self.id, number, &owner, login));
+        self.act(|world| world.assign(self.id, number, &owner, login));
     }
 
     /// The owner moves an issue to another repository; its number there is returned.
     pub fn transfer_issue(&self, number: u64, to: &Self) -> u64 {
-        self.shared.change(|world| world.transfer_issue(self.id, number, to.id))
+        self.act(|world| world.transfer_issue(self.id, number, to.id))
     }
 
     /// The owner deletes an issue.
     pub fn delete_issue(&self, number: u64) {
-        self.shared.change(|world| world.delete_issue(self.id, number));
+        self.act(|world| world.delete_issue(self.id, number));
     }
 
     /// One issue has another below it.
@@ -171,7 +200,7 @@ impl Repo {
     }
 
     fn relate(&self, one: u64, other: u64, relate: impl FnOnce(&mut Issue, u64)) {
-        self.shared.change(|world| {
+        self.act(|world| {
             let other = world.issue(self.id, other).expect("an issue that is there").id;
             relate(world.issue_mut(self.id, one).expect("an issue that is there"), other);
         });
@@ -182,7 +211,7 @@ impl Repo {
     /// # Panics
     /// When GitHub would not take it.
     pub fn review_as(&self, login: &str, number: u64, review: Review) {
-        let reviewed = self.shared.change(|world| {
+        let reviewed = self.act(|world| {
             let state = ReviewState::Submitted(review);
             world.review(self.id, number, login, state, "as I see it", None)
         });
@@ -202,10 +231,7 @@ impl Repo {
             draft: false,
             app: None,
         };
-        let opened = self.shared.change(|world| {
-            world.look_at_refs(self.id, login);
-            world.open_pull(self.id, login, new)
-        });
+        let opened = self.act(|world| world.open_pull(self.id, login, new));
         opened.unwrap_or_else(|refused| panic!("{login} cannot open a pull request for {head}: {refused:?}"))
     }
 
@@ -215,27 +241,24 @@ impl Repo {
     /// When GitHub would not do it.
     pub fn merge_as(&self, login: &str, number: u64, method: MergeMethod) -> String {
         let asked = MergeAsked { method: Some(method), ..Default::default() };
-        let merged = self.shared.change(|world| {
-            world.look_at_refs(self.id, login);
-            world.merge(self.id, number, login, &asked)
-        });
+        let merged = self.act(|world| world.merge(self.id, number, login, &asked));
         merged.unwrap_or_else(|refused| panic!("{login} cannot merge #{number}: {refused:?}"))
     }
 
     /// The author of a draft says that it is done, or that it is not.
     pub fn set_draft(&self, number: u64, draft: bool) {
         let owner = self.owner();
-        self.shared.change(|world| world.set_draft(self.id, number, &owner, draft));
+        self.act(|world| world.set_draft(self.id, number, &owner, draft));
     }
 
     /// Protects a branch, or protects it otherwise.
     pub fn protect(&self, branch: &str, protection: Protection) {
-        self.shared.change(|world| world.repo_mut(self.id).protections.insert(branch.into(), protection));
+        self.act(|world| world.repo_mut(self.id).protections.insert(branch.into(), protection));
     }
 
     /// Puts a ruleset on a branch.
     pub fn ruleset(&self, branch: &str, rules: Protection) {
-        self.shared.change(|world| {
+        self.act(|world| {
             let id = world.fresh_id();
             world.repo_mut(self.id).rulesets.push(Ruleset { id, branch: branch.into(), rules });
         });
@@ -243,7 +266,7 @@ impl Repo {
 
     /// An App called `ci` says how its check of a commit stands; the same name goes on with the same run.
     pub fn check_run(&self, sha: &str, name: &str, status: Status) {
-        self.shared.change(|world| {
+        self.act(|world| {
             let app = world.ci_app();
             let known = world.repo(self.id).checks.iter().find(|it| it.sha == sha && it.name == name);
             match known.map(|it| it.id) {
@@ -258,7 +281,7 @@ impl Repo {
     /// The owner gives a commit a status.
     pub fn status(&self, sha: &str, context: &str, state: StatusState) {
         let owner = self.owner();
-        self.shared.change(|world| world.add_status(self.id, sha, context, state, &owner, None, None));
+        self.act(|world| world.add_status(self.id, sha, context, state, &owner, None, None));
     }
 
     /// Adds a webhook for everything, and returns its id.
@@ -266,159 +289,5 @@ impl Repo {
         let owner = self.owner();
         self.shared
             .change(|world| world.add_hook(self.id, &owner, url, Some(secret.into()), vec!["*".into()], true))
-    }
-
-    /// What was delivered to a webhook, oldest first.
-    #[must_use]
-    pub fn deliveries(&self, hook: u64) -> Vec<DeliveryView> {
-        self.shared.look(|world| {
-            let hook = world.repo(self.id).hooks.iter().find(|it| it.id == hook);
-            let deliveries = hook.into_iter().flat_map(|it| &it.deliveries);
-            deliveries
-                .map(|it| DeliveryView {
-                    guid: it.guid.clone(),
-                    event: it.event.clone(),
-                    action: it.action.clone(),
-                    status: it.status,
-                })
-                .collect()
-        })
-    }
-
-    /// An issue or pull request as it is now.
-    ///
-    /// # Panics
-    /// When there is none of this number.
-    #[must_use]
-    pub fn issue_state(&self, number: u64) -> IssueView {
-        self.shared.look(|world| {
-            world.look_at_refs(self.id, "ghost");
-            let issue = world.issue(self.id, number).unwrap_or_else(|| panic!("there is no #{number}"));
-            IssueView {
-                title: issue.title.clone(),
-                body: issue.body.clone().unwrap_or_default(),
-                author: issue.author.clone(),
-                open: issue.is_open(),
-                labels: issue.labels.clone(),
-                assignees: issue.assignees.clone(),
-            }
-        })
-    }
-
-    /// How many issues there are, pull requests not counted.
-    #[must_use]
-    pub fn issue_count(&self) -> usize {
-        self.shared.look(|world| world.repo(self.id).issues.values().filter(|it| it.pull.is_none()).count())
-    }
-
-    /// The comments below an issue or pull request, oldest first.
-    ///
-    /// # Panics
-    /// When there is none of this number.
-    #[must_use]
-    pub fn comments(&self, number: u64) -> Vec<Comment> {
-        self.shared.look(|world| {
-            let issue = world.issue(self.id, number).unwrap_or_else(|| panic!("there is no #{number}"));
-            let comments = issue.comments.iter();
-            comments.map(|it| Comment { author: it.author.clone(), body: it.body.clone() }).collect()
-        })
-    }
-
-    /// The numbers of all pull requests, in order.
-    #[must_use]
-    pub fn pulls(&self) -> Vec<u64> {
-        self.shared.look(|world| {
-            let issues = world.repo(self.id).issues.values();
-            issues.filter(|it| it.pull.is_some()).map(|it| it.number).collect()
-        })
-    }
-
-    /// A pull request as it is now.
-    ///
-    /// # Panics
-    /// When there is none of this number.
-    #[must_use]
-    pub fn pull(&self, number: u64) -> PullView {
-        self.shared.look(|world| {
-            world.look_at_refs(self.id, "ghost");
-            let issue = world.issue(self.id, number).unwrap_or_else(|| panic!("there is no #{number}"));
-            let pull = issue.pull.as_ref().unwrap_or_else(|| panic!("#{number} is no pull request"));
-            let merged = pull.merged.as_ref();
-            PullView {
-                title: issue.title.clone(),
-                body: issue.body.clone().unwrap_or_default(),
-                author: issue.author.clone(),
-                open: issue.is_open(),
-                draft: pull.draft,
-                merged: merged.is_some(),
-                merge_commit: merged.map(|it| it.commit.clone()),
-                merged_by: merged.map(|it| it.by.clone()),
-                head: pull.head.clone(),
-                head_sha: pull.head_sha.clone(),
-                base: pull.base.clone(),
-                requested: pull.requested.clone(),
-                reviews: pull
-                    .reviews
-                    .iter()
-                    .map(|it| (it.author.clone(), it.state.name().to_owned()))
-                    .collect(),
-            }
-        })
-    }
-
-    /// The statuses of a commit that count, newest first.
-    #[must_use]
-    pub fn statuses(&self, sha: &str) -> Vec<StatusView> {
-        self.shared.look(|world| {
-            let latest = world.repo(self.id).latest_statuses(sha);
-            let view = |it: &super::world::CommitStatus| StatusView {
-                context: it.context.clone(),
-                state: it.state.name().into(),
-                description: it.description.clone().unwrap_or_default(),
-            };
-            latest.into_iter().map(view).collect()
-        })
-    }
-}
-
-/// An issue that is about to be opened.
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct IssueDraft {
-    repo: Repo,
-    new: NewIssue,
-    author: Option<String>,
-}
-
-impl IssueDraft {
-    /// What it says.
-    pub fn body(mut self, body: &str) -> Self {
-        self.new.body = Some(body.into());
-        self
-    }
-
-    /// Who opens it, and what they are to the repository; otherwise its owner does.
-    pub fn by(mut self, login: &str, association: Association) -> Self {
-        self.repo.associate(login, association);
-        self.author = Some(login.into());
-        self
-    }
-
-    /// A label that it has from the start.
-    pub fn label(mut self, label: &str) -> Self {
-        self.new.labels.push(label.into());
-        self
-    }
-
-    /// The milestone that it is filed under.
-    pub fn milestone(mut self, number: u64) -> Self {
-        self.new.milestone = Some(number);
-        self
-    }
-
-    /// Opens it and returns its number.
-    pub fn open(self) -> u64 {
-        let author = self.author.unwrap_or_else(|| self.repo.owner());
-        self.repo.shared.change(|world| world.open_issue(self.repo.id, &author, self.new))
     }
 }
