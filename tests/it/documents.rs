@@ -162,6 +162,25 @@ fn what_did_not_go_well() {
 }
 
 #[test]
+fn what_has_to_wait_for_its_start() {
+    let fleet = scripted();
+    fleet.reconfigure("slots: 40", "slots: 1");
+    let fleet = &fleet;
+    fleet.add(&["Sleep", "--body", "```sh\nsleep 600\n```"]);
+    fleet.add(&["Add a word", "--body", WORK]);
+    let run = fleet.assign(1);
+    let queued = document(fleet, 0, &["assign", "auto", "api", "2"]);
+    assert_eq!(queued["data"]["run"]["state"], "queued");
+    assert_eq!(queued["data"]["run"]["waits_for"].as_array().unwrap().len(), 1);
+    kept!("assign-queued", fleet, &queued);
+    let status = document(fleet, 0, &["status"]);
+    let shown = status["data"]["runs"].as_array().unwrap().iter().find(|it| it["task"] == "api#2").unwrap();
+    assert_eq!((&shown["place"], &shown["waits_for"]), (&1.into(), &queued["data"]["run"]["waits_for"]));
+    kept!("stop-queued", fleet, &document(fleet, 0, &["stop", "2"]));
+    document(fleet, 0, &["stop", &run]);
+}
+
+#[test]
 fn about_the_place_itself() {
     let fleet = scripted();
     let fleet = &fleet;

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 35] = [
+const STORIES: [(&str, fn()); 36] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -42,6 +42,7 @@ const STORIES: [(&str, fn()); 35] = [
     ("machines[].token_file", machine::token_file_is_what_it_is_asked_with),
     ("github.api_url", github::api_url_says_which_github_it_is),
     ("concurrency.max_workers", machine::max_workers_counts_where_there_are_no_slots),
+    ("concurrency.stagger_seconds", machine::stagger_seconds_keep_starts_apart),
     ("models.default", worker::models_are_told_to_claude),
     ("models.labels", worker::models_are_told_to_claude),
     ("runtime", worker::runtime_is_what_does_the_work),
@@ -56,7 +57,7 @@ const STORIES: [(&str, fn()); 35] = [
 ];
 
 /// Keys of which the story is told together with what they do.
-const OWED: [&str; 11] = [
+const OWED: [&str; 10] = [
     "repos[].protection.checks",
     "repos[].protection.strict",
     "repos[].protection.approvals",
@@ -67,7 +68,6 @@ const OWED: [&str; 11] = [
     "github.app.key_file",
     "github.app.installation",
     "issues.trusted",
-    "concurrency.stagger_seconds",
 ];
 
 /// A value for every key that is none of the defaults.

@@ -124,6 +124,55 @@ impl Fleet {
         listed.lines().map(str::to_owned).collect()
     }
 
+    /// The workers that live: each is the child of a shim, which what they fork and have not replaced yet is not.
+    pub(crate) fn workers(&self) -> Vec<Process> {
+        let all = self.processes();
+        let is_shim = |pid| all.iter().any(|it| it.pid == pid && it.command.contains(" shim "));
+        let claudes = all.iter().filter(|it| it.command.contains("--output-format stream-json"));
+        claudes.filter(|it| parent(it.pid).is_some_and(is_shim)).cloned().collect()
+    }
+
+    /// Whoever starts queued runs in the background.
+    pub(crate) fn attendants(&self) -> Vec<u32> {
+        let all = self.processes().into_iter().filter(|it| it.command.contains(" queue --background"));
+        all.map(|it| u32::try_from(it.pid).unwrap()).collect()
+    }
+
+    /// The one that stays, where several were started at the same moment.
+    pub(crate) fn attendant(&self) -> u32 {
+        wait_for("one process to look after the queue", PATIENCE, || match self.attendants()[..] {
+            [pid] => Ok(pid),
+            ref other => Err(format!("{other:?}")),
+        })
+    }
+
+    /// Waits until the queue is empty and nobody looks after it any more.
+    #[track_caller]
+    pub(crate) fn wait_until_unattended(&self) {
+        wait_for("nobody to look after the queue", PATIENCE, || match self.attendants()[..] {
+            [] => Ok(()),
+            ref other => Err(format!("{other:?}; {}", self.queue_log())),
+        });
+    }
+
+    /// What those who looked after the queue have to say.
+    pub(crate) fn queue_log(&self) -> String {
+        fs_err::read_to_string(self.coord_home().join("agent/queue.log")).unwrap_or_default()
+    }
+
+    /// Whether a run has ended on its machine, whoever knows it.
+    pub(crate) fn has_ended(&self, run: &str) -> bool {
+        self.run_dir(run).join("exit.json").exists()
+    }
+
+    /// Waits for that.
+    #[track_caller]
+    pub(crate) fn wait_until_ended(&self, run: &str) {
+        wait_for("a run to end", PATIENCE, || {
+            if self.has_ended(run) { Ok(()) } else { Err(format!("{run}; {}", self.queue_log())) }
+        });
+    }
+
     /// Everything that runs in this world but its agent server and the git that it clears up with.
     pub(crate) fn beside_the_server(&self) -> Vec<Process> {
         let server = i32::try_from(self.server_pid()).unwrap();

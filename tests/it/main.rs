@@ -25,6 +25,7 @@ mod happy;
 mod landing;
 mod meeting;
 mod merging;
+mod queue;
 mod refusals;
 mod script;
 mod sessions;

@@ -254,7 +254,7 @@ impl Conveyor<'_> {
         };
         let run = match self.engine.assign(plan, Otherwise::Queue).await? {
             Assigned::Started(run) => run.id,
-            Assigned::Queued(run, _) => {
+            Assigned::Queued { run, .. } => {
                 self.live.set(index, "waiting for a worker");
                 run.id
             }

@@ -78,8 +78,15 @@ pub enum Otherwise {
 pub enum Assigned {
     /// A machine has it.
     Started(Run),
-    /// It is queued, for all of these.
-    Queued(Run, Vec<Blocker>),
+    /// It is queued.
+    Queued {
+        /// The run.
+        run: Run,
+        /// Which one it is in the queue, counting from 1.
+        place: usize,
+        /// Everything that it waits for.
+        blockers: Vec<Blocker>,
+    },
 }
 
 impl Engine {
@@ -220,8 +227,8 @@ impl Engine {
             }
             Some(_) | None => plan.blockers,
         };
-        let run = self.enqueue(new, wish).await?;
-        Ok(Assigned::Queued(run, blockers))
+        let (run, place) = self.enqueue(new, wish).await?;
+        Ok(Assigned::Queued { run, place, blockers })
     }
 
     /// What a run on `machine` has to keep to.

@@ -28,8 +28,8 @@ use crate::{Engine, chain, clock};
 /// runs are stopped without a machine's knowing.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How often, when a start came to nothing: it may have asked origin, or a machine that is away.
-const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(15);
+/// How often, while somebody does not answer who was asked: an origin, a forge, a machine.
+const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// What only the process around an engine can do about queued runs. An engine without one starts none.
 pub trait Caretaker: Send + Sync {
@@ -96,8 +96,8 @@ enum Attempt {
 }
 
 impl Engine {
-    /// Puts a run into the queue, where it is started from.
-    pub(crate) async fn enqueue(&self, new: NewRun, wish: Wish) -> Result<Run, Error> {
+    /// Puts a run into the queue, from where it is started; the run and its place, counting from 1.
+    pub(crate) async fn enqueue(&self, new: NewRun, wish: Wish) -> Result<(Run, usize), Error> {
         let task = new.task.clone();
         let not_ready = |blocker| Error::NotReady { task, blockers: vec![blocker] };
         let queueing = self.board.queue_run(new, wish, clock::now()).await;
@@ -109,7 +109,10 @@ impl Engine {
         if let Some(caretaker) = &self.caretaker {
             caretaker.take_over();
         }
-        Ok(run)
+        let live = self.live_runs().await?;
+        let queue = live.iter().filter(|it| matches!(it.state, RunState::Queued(_)));
+        let before = queue.take_while(|it| it.id != run.id).count();
+        Ok((run, before + 1))
     }
 
     /// Starts what can be started, takes out of the queue what never will be, and says what is left in it.
@@ -268,7 +271,13 @@ impl Engine {
     /// When the board cannot be read.
     pub async fn until_queue_may_move(&self, settled: &Settled) -> Result<(), Error> {
         let reasons = || settled.queued.iter().flat_map(|it| &it.reasons);
-        let failed = reasons().any(|it| matches!(it, Reason::Failed(_) | Reason::Blocker(Blocker::Away(_))));
+        let unanswered = |it: &Reason| match it {
+            Reason::Failed(_) => true,
+            Reason::Blocker(blocker) => {
+                matches!(blocker, Blocker::Away(_) | Blocker::ClaimsUnknown { .. })
+            }
+        };
+        let failed = !settled.waiting.is_empty() || reasons().any(unanswered);
         let now = clock::now();
         let moments = reasons().filter_map(|it| match it {
             Reason::Blocker(Blocker::TooSoon { until }) => {

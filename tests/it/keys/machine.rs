@@ -112,7 +112,20 @@ pub(super) fn slots_are_how_many_work_at_once() {
     assert_eq!(blockers(&house.plan(number)), "");
     house.says("", "slots: 1", "");
     assert_eq!(blockers(&house.plan(number)), "all 1 worker slots of machine `here` are taken");
-    house.coord(["assign", "here", "api", &number.to_string()]).exits(5);
+    house.coord(["assign", "here", "api", &number.to_string(), "--no-queue"]).exits(5);
+}
+
+#[test]
+pub(super) fn stagger_seconds_keep_starts_apart() {
+    let house = House::new();
+    house.run("echo hello");
+    let number = house.add(&["Do it"]);
+    assert_eq!(blockers(&house.plan(number)), "");
+    house.says("", "", "concurrency: {stagger_seconds: 600}");
+    let said = blockers(&house.plan(number));
+    assert!(said.starts_with("another worker was started a moment ago"), "{said}");
+    house.says("", "", "concurrency: {stagger_seconds: 0}");
+    assert_eq!(blockers(&house.plan(number)), "");
 }
 
 #[test]

@@ -18,9 +18,6 @@ use crate::session::Session;
 use crate::ui::{Next, Tone, Ui};
 
 /// Give a task to a worker
-///
-/// When every worker slot is taken, or a run is at a repo that this one depends on, the run is queued and starts by
-/// itself; nothing has to go on running here for that.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -65,7 +62,7 @@ pub struct Args {
     #[arg(long)]
     watch: bool,
 
-    /// Refuse it, instead of queueing it, when it cannot start now
+    /// Refuse it when it cannot start now; otherwise it is queued, and starts by itself
     #[arg(long)]
     no_queue: bool,
 }
@@ -115,9 +112,9 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
             session.engine.tell(run.id).await;
             (RunView::from(&run), run.id, works(&run))
         }
-        Assigned::Queued(run, blockers) => {
+        Assigned::Queued { run, place, blockers } => {
             let waits_for = blockers.iter().map(ToString::to_string).collect();
-            let view = RunView { waits_for, ..RunView::from(&run) };
+            let view = RunView { place: Some(place), waits_for, ..RunView::from(&run) };
             let human = watch::queued(&view);
             (view, run.id, human)
         }
