@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 36] = [
+const STORIES: [(&str, fn()); 45] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -29,6 +29,10 @@ const STORIES: [(&str, fn()); 36] = [
     ("repos[].setup", repo::setup_runs_before_the_worker),
     ("repos[].rules", repo::rules_are_told_to_the_worker),
     ("repos[].gates", repo::gates_are_what_a_merge_waits_for),
+    ("repos[].protection.checks", github::protection_is_what_holds_where_rules_cannot_be_read),
+    ("repos[].protection.strict", github::strict_protection_has_a_change_brought_up_to_date),
+    ("repos[].protection.approvals", github::protection_is_what_holds_where_rules_cannot_be_read),
+    ("repos[].may_skip", github::may_skip_lets_a_required_check_be_skipped),
     ("repos[].merge_method", repo::merge_method_is_how_history_looks),
     ("repos[].worker_permissions.allow", worker::permissions_are_rules_of_the_command_line),
     ("repos[].worker_permissions.deny", worker::permissions_are_rules_of_the_command_line),
@@ -41,6 +45,11 @@ const STORIES: [(&str, fn()); 36] = [
     ("machines[].slots", machine::slots_are_how_many_work_at_once),
     ("machines[].token_file", machine::token_file_is_what_it_is_asked_with),
     ("github.api_url", github::api_url_says_which_github_it_is),
+    ("github.token_file", github::token_file_is_whose_token_speaks),
+    ("github.app.id", github::an_app_speaks_with_its_own_key_for_its_own_installation),
+    ("github.app.key_file", github::an_app_speaks_with_its_own_key_for_its_own_installation),
+    ("github.app.installation", github::an_app_speaks_with_its_own_key_for_its_own_installation),
+    ("issues.trusted", github::trusted_says_whose_issues_may_become_work),
     ("concurrency.max_workers", machine::max_workers_counts_where_there_are_no_slots),
     ("concurrency.stagger_seconds", machine::stagger_seconds_keep_starts_apart),
     ("models.default", worker::models_are_told_to_claude),
@@ -57,18 +66,7 @@ const STORIES: [(&str, fn()); 36] = [
 ];
 
 /// Keys of which the story is told together with what they do.
-const OWED: [&str; 10] = [
-    "repos[].protection.checks",
-    "repos[].protection.strict",
-    "repos[].protection.approvals",
-    "repos[].protection.pull_request_only",
-    "repos[].may_skip",
-    "github.token_file",
-    "github.app.id",
-    "github.app.key_file",
-    "github.app.installation",
-    "issues.trusted",
-];
+const OWED: [&str; 1] = ["repos[].protection.pull_request_only"];
 
 /// A value for every key that is none of the defaults.
 const EVERY_KEY: &str = "

@@ -1,8 +1,8 @@
 //! `coord doctor`: everything that work depends on, looked at one by one, each with what was seen and its cure.
 //!
-//! What must hold: without `--fix`, nothing is repaired or written; what cannot be found out is a warning that says so, never
-//! ok; no secret is printed. Checks are independent: one that fails hides no other, and those that wait for a
-//! network wait side by side.
+//! What must hold: without `--fix`, nothing is repaired or written, save for what the broker keeps of its requests to
+//! GitHub; what cannot be found out is a warning that says so, never ok; no secret is printed. Checks are independent:
+//! one that fails hides no other, and those that wait for a network wait side by side.
 
 mod claude;
 mod fix;
@@ -13,7 +13,7 @@ mod probe;
 mod repos;
 mod slash;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use serde::Serialize;
 
 use crate::config::Config;
@@ -110,9 +110,10 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
 }
 
 async fn of_config(args: &Args, cx: &Context, config: &Config) -> Vec<Check> {
-    let (mut checks, fleet) = join(repos::checks(cx, config), fleet::checks(cx, config)).await;
+    let looks = join3(repos::checks(cx, config), github::checks(cx, config), fleet::checks(cx, config));
+    let (mut checks, github, fleet) = looks.await;
+    checks.extend(github);
     checks.extend(fleet);
-    checks.extend(github::checks(cx, config).await);
     checks.extend(slash::checks(cx, config));
     let worker = claude::worker(cx, config);
     let (claude, usable) = claude::checks(cx, config, &worker).await;
