@@ -7,6 +7,7 @@ mod gates;
 mod incident;
 mod limits;
 mod people;
+mod slash;
 
 use std::ops::{Deref, DerefMut};
 

@@ -15,7 +15,7 @@ fn files(world: &World) -> [Utf8PathBuf; 2] {
     ["coordinator", "board"].map(|it| world.dir().join(format!(".claude/commands/{it}.md")))
 }
 
-fn install(world: &World) -> Vec<String> {
+pub(crate) fn install(world: &World) -> Vec<String> {
     let document = world.coord(["init", "--claude", "--json"]).success().json();
     assert_eq!(document["data"]["config"], Value::Null, "the configuration stays as it is");
     let commands = document["data"]["commands"].as_array().unwrap().clone();
@@ -138,7 +138,7 @@ fn then(index: usize, make: impl Fn(&Value) -> Option<String> + Send + Sync + 's
 }
 
 /// A session that takes the first task that can be given out as far as main.
-fn leads() -> [Step; 12] {
+pub(crate) fn leads() -> [Step; 12] {
     let task = |data: &Value| Some(data["run"]["task"].as_str()?.to_owned());
     [
         bash("coord doctor --json"),
@@ -171,7 +171,12 @@ fn leads() -> [Step; 12] {
 }
 
 /// Has the real claude be asked something at a shell, with nothing but what its commands give it leave for.
-fn ask(fleet: &Fleet, prompt: &str, scenario: &str, steps: impl IntoIterator<Item = Step>) -> Finished {
+pub(crate) fn ask(
+    fleet: &Fleet,
+    prompt: &str,
+    scenario: &str,
+    steps: impl IntoIterator<Item = Step>,
+) -> Finished {
     let mut claude = fleet.command("claude");
     claude.args(["-p", prompt, "--output-format", "stream-json", "--verbose"]);
     claude.env("ANTHROPIC_BASE_URL", fleet.model.scenario(scenario, steps));
