@@ -81,12 +81,15 @@ fn what_is_open_is_listed_and_what_waits_for_a_person_says_why() {
 }
 
 #[test]
-fn done_can_wait_for_what_runs() {
+fn done_can_wait_for_what_runs_and_what_is_queued() {
     let fleet = scripted();
+    fleet.reconfigure("slots: 40", "slots: 1");
     session(&fleet, &[]);
     let go = fleet.dir().join("go");
-    let number = script(&fleet, &format!("until test -e {go}; do sleep 0.05; done"));
-    fleet.assign(number.parse().unwrap());
+    // The second one waits in the queue for the first.
+    for lines in [format!("until test -e {go}; do sleep 0.05; done"), "true".to_owned()] {
+        fleet.assign(script(&fleet, &lines).parse().unwrap());
+    }
     let waiting = fleet.spawn(["done", "--wait"]);
     poll::wait_for("somebody to wait", poll::PATIENCE, || {
         let said = waiting.stderr();
@@ -95,7 +98,7 @@ fn done_can_wait_for_what_runs() {
     assert_eq!(waiting.stdout(), "", "it is closed only once the run has ended");
     fleet.write("go", "");
     let end = waiting.wait().success().stdout;
-    assert!(end.contains("1 no-change") && !end.contains("goes on"), "{end}");
+    assert!(end.contains("2 no-change") && !end.contains("goes on"), "{end}");
 }
 
 #[test]

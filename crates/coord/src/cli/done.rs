@@ -2,7 +2,7 @@
 
 use coord_engine::clock;
 
-use crate::cli::session;
+use crate::cli::{session, watch};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::session::Session;
@@ -29,7 +29,9 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         for run in engine.live_runs().await? {
             ui.talk(&format!("waiting for run {} ({})", run.id, run.task));
             session.wake(&run, ui).await?;
+            watch::say_queued(engine, &run, ui).await?;
             engine.wait_for_run(run.id, None).await?;
+            engine.tell(run.id).await;
         }
     }
     let Some(report) = engine.close_session().await? else {
