@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coord_board::Merging;
 use coord_core::change::{Change, ChangeState, PullRequestState};
+use coord_core::forge::Rules;
 use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
 use coord_core::name::{CommitSha, RepoName, TreeSha};
@@ -70,7 +71,11 @@ impl Engine {
         let words = self.words(candidate, method, &store, github.is_some()).await?;
         let plan = Plan { change, now, tree, method, words };
         let branch = if github.is_some() { Branch::Follows } else { Branch::Stays };
-        let (pushed, plan) = push(store.clone(), plan, branch).await;
+        let (pushed, plan) = if pull_requests_only(candidate) {
+            (Ok(Landed::Refused("the base branch takes pull requests only".to_owned())), plan)
+        } else {
+            push(store.clone(), plan, branch).await
+        };
         let landed = match (pushed, &github) {
             (Ok(Landed::Refused(reason)), Some(github)) => {
                 self.have_merged(github, candidate, &store, plan, reason).await?
@@ -134,8 +139,9 @@ impl Engine {
         let Some(number) = candidate.pull_request.as_ref().map(|it| it.number) else {
             return Ok(Landed::Refused(refusal));
         };
-        let strict = matches!(&candidate.on_forge, OnForge::Seen(it) if it.protection.rules().strict);
-        if strict && let Some(reason) = self.bring_up_to_date(store, &plan).await? {
+        if rules(candidate).is_some_and(|it| it.strict)
+            && let Some(reason) = self.bring_up_to_date(store, &plan).await?
+        {
             return Ok(Landed::Refused(reason));
         }
         let repo = &candidate.change.task.repo;
@@ -318,6 +324,16 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The rules of the base branch, where there is a forge that has some.
+fn rules(candidate: &Candidate) -> Option<&Rules> {
+    if let OnForge::Seen(facts) = &candidate.on_forge { Some(facts.protection.rules()) } else { None }
+}
+
+/// Whether a push to the base branch is against its rules, so that it is not even tried.
+fn pull_requests_only(candidate: &Candidate) -> bool {
+    rules(candidate).is_some_and(|it| it.pull_request_only)
 }
 
 async fn push(store: Store, plan: Plan, branch: Branch) -> (Result<Landed, LandError>, Plan) {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use coord_testkit::github::{Access, Association, Conclusion, Permission, Protection, Status};
+use coord_testkit::github::{Access, Association, Conclusion, Permission, Protection, Review, Status};
 
 use super::{House, blockers};
 use crate::fleet::text;
@@ -100,6 +100,25 @@ pub(super) fn strict_protection_has_a_change_brought_up_to_date() {
     assert!(reason(&world).contains("GitHub does not merge it"));
     says(&world, "gates: []\nprotection: {checks: [ci], strict: true}\n", "");
     assert!(reason(&world).contains("brought up to date"));
+}
+
+#[test]
+pub(super) fn pull_request_only_has_github_merge_without_trying_a_push() {
+    let world = OnGitHub::with_scripts();
+    world.repo.protect("main", Protection { approvals: 1, ..Protection::default() });
+    for (said, pushes) in [("protection: {}", 1), ("protection: {pull_request_only: true}", 0)] {
+        says(&world, &format!("gates: []\n{said}\n"), "");
+        let list = format!("list-{pushes}");
+        let (number, pull) = world.open(&list, &list);
+        world.repo.review_as("ann", pull, Review::Approve);
+        let tried = || {
+            let requests = world.github.requests();
+            requests.iter().filter(|it| it.method == "POST" && it.path.ends_with("/git-receive-pack")).count()
+        };
+        let before = tried();
+        world.merge(&[&number.to_string(), "--method", "squash"], 0);
+        assert_eq!(tried() - before, pushes, "{said}");
+    }
 }
 
 #[test]

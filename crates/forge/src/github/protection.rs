@@ -6,7 +6,6 @@
 use coord_core::forge::{Protection, Rules};
 use coord_core::name::BranchName;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::github::GitHub;
 use crate::github::address::encoded;
@@ -31,7 +30,6 @@ struct Classic {
     required_status_checks: Option<StatusChecks>,
     required_pull_request_reviews: Option<Reviews>,
     /// There when only some may push.
-    restrictions: Option<IgnoredAny>,
     lock_branch: Option<Switch>,
 }
 
@@ -169,8 +167,8 @@ impl Classic {
             rules.approvals = rules.approvals.max(reviews.required_approving_review_count);
             rules.pull_request_only = true;
         }
-        let locked = self.lock_branch.is_some_and(|it| it.enabled);
-        rules.pull_request_only |= locked || self.restrictions.is_some();
+        // Who may push, where that is restricted, is found out by pushing.
+        rules.pull_request_only |= self.lock_branch.is_some_and(|it| it.enabled);
     }
 }
 
