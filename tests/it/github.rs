@@ -1,5 +1,6 @@
 //! Stories on GitHub: the same commands, against a stateful stand-in whose repositories are real.
 
+mod claims;
 mod crash;
 mod doctor;
 mod flow;
@@ -16,7 +17,8 @@ use coord_testkit::github::{Association, GitHub, Permission, Repo};
 use coord_testkit::model::{Step, bash, say};
 use serde_json::Value;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, text};
+use crate::refusals::{cures, refused};
 
 /// A fleet whose repo `api` is `acme/api` on GitHub. The account of its developer is `octo`; their git has access of
 /// its own, as a developer's has.
@@ -55,6 +57,8 @@ impl OnGitHub {
     }
 
     fn of(mut fleet: Fleet, scripts: bool) -> Self {
+        // What it prints can be run.
+        fleet.install("coord", env!("CARGO_BIN_EXE_coord").into());
         let github = GitHub::start();
         let octo = github.user("octo");
         let repo = github.repo("acme/api", &fleet.api.origin);
@@ -93,6 +97,39 @@ impl OnGitHub {
     pub(crate) fn scripted(&self, title: &str, lines: &str) -> u64 {
         let body = format!("Please.\n```sh\n{lines}\n```\n");
         self.repo.issue(title).by("ann", Association::Member).body(&body).open()
+    }
+
+    /// An issue by a member whose worker commits one file.
+    pub(crate) fn simple(&self, title: &str) -> u64 {
+        self.scripted(title, "date > done.txt; git add done.txt; git commit -qm 'Do it'")
+    }
+
+    /// An issue is not given out, and nothing came of the attempt: no run, no comment. The cures that are printed.
+    #[track_caller]
+    pub(crate) fn not_given_out(&self, number: u64, says: &str) -> Vec<String> {
+        let hints = refused(self, &["assign", "auto", "api", &number.to_string()], 5, "refused", says);
+        let blockers = self.blockers(number);
+        assert!(blockers.iter().any(|it| it.contains(says)), "{says}: {blockers:?}");
+        let why = self.document(&["why", &format!("api#{number}")]);
+        assert_eq!(why["data"]["runs"].as_array().map(Vec::len), Some(0), "{why:#}");
+        assert_eq!(self.said(number), [""; 0]);
+        cures(&hints)
+    }
+
+    /// What stands against giving out an issue, as `assign --dry-run` says it.
+    #[track_caller]
+    pub(crate) fn blockers(&self, number: u64) -> Vec<String> {
+        let planned = self.document(&["assign", "auto", "api", &number.to_string(), "--dry-run"]);
+        let blockers = planned["data"]["run"]["blockers"].as_array();
+        blockers.unwrap_or_else(|| panic!("{planned:#}")).iter().map(text).collect()
+    }
+
+    /// What happened to a task, as `coord why` tells it.
+    #[track_caller]
+    pub(crate) fn events(&self, number: u64) -> Vec<String> {
+        let why = self.document(&["why", &format!("api#{number}")]);
+        let events = why["data"]["events"].as_array().unwrap_or_else(|| panic!("{why:#}"));
+        events.iter().map(|it| text(&it["what"])).collect()
     }
 
     /// An issue that a script has done: it adds a list of one word.

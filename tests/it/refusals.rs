@@ -30,7 +30,7 @@ pub(crate) fn script(fleet: &Fleet, lines: &str) -> String {
 
 /// Has a command refused, to a program and to a person; the hints.
 #[track_caller]
-fn refused(world: &World, arguments: &[&str], code: i32, kind: &str, says: &str) -> Vec<String> {
+pub(crate) fn refused(world: &World, arguments: &[&str], code: i32, kind: &str, says: &str) -> Vec<String> {
     let program = world.coord(arguments.iter().chain(&["--json"]));
     let hints = told_to_a_program(&program, code, kind, says);
     let person = world.coord(arguments).exits(code);
