@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use coord_core::merge::Candidate;
 use coord_core::name::RepoName;
 use coord_core::pull::OnForge;
+use coord_core::repo::MergeMethod;
 
 use crate::{Board, Error, column};
 
@@ -48,6 +49,8 @@ impl Board {
                     now: None,
                     missing: None,
                     conflicts: Vec::new(),
+                    method: MergeMethod::default(),
+                    closing: Vec::new(),
                     on_forge: OnForge::Board,
                     paused: None,
                     change,

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::closing::closed_by;
 use crate::forge::{Association, Pull};
-use crate::name::BranchName;
+use crate::name::{BranchName, GitHubRepo};
 use crate::readiness::Blocker;
 use crate::task::Task;
 
@@ -70,27 +71,15 @@ pub struct Said {
     pub trust: bool,
 }
 
-/// Whether the pull request is for the issue: by the name of its branch or by a closing keyword in its text.
+/// Whether a pull request in `repo` is for the issue there: by the name of its branch or by a closing keyword in
+/// its text.
 #[must_use]
-pub fn is_for(pull: &Pull, issue: u64) -> bool {
+pub fn is_for(pull: &Pull, repo: &GitHubRepo, issue: u64) -> bool {
     let named = pull.branch.as_str().strip_prefix("issue-").is_some_and(|rest| {
         let digits = rest.split('-').next().unwrap_or_default();
         digits.parse() == Ok(issue)
     });
-    named || closes(&pull.body, issue)
-}
-
-/// Whether a text has one of GitHub's closing keywords before the issue's number.
-fn closes(text: &str, issue: u64) -> bool {
-    const KEYWORDS: [&str; 9] =
-        ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
-    let words: Vec<_> = text.split_whitespace().collect();
-    let number = format!("#{issue}");
-    words.windows(2).any(|pair| {
-        let keyword = pair[0].trim_end_matches(':').to_ascii_lowercase();
-        let named = pair[1].trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '#');
-        KEYWORDS.contains(&keyword.as_str()) && named == number
-    })
+    named || closed_by(&pull.body).iter().any(|it| it.is(repo, issue))
 }
 
 /// What stands against giving out an issue, beyond what the board itself knows. Nothing does for a task that is
@@ -129,19 +118,4 @@ pub fn overridden(
         (_, Some(reason)) => reason.clone(),
     };
     lifted.map(|it| (it.to_string(), reason(&it))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closing_keyword_counts_only_for_its_own_number() {
-        for text in ["Closes #7", "fixes: #7.", "It\n\nresolved #7, and more"] {
-            assert!(closes(text, 7), "{text}");
-        }
-        for text in ["Closes #77", "see #7", "closes 7", "Closes #7x", "fix it #7"] {
-            assert!(!closes(text, 7), "{text}");
-        }
-    }
 }

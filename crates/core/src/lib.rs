@@ -25,6 +25,7 @@
 pub mod change;
 pub mod claim;
 pub mod classify;
+pub mod closing;
 pub mod comment;
 pub mod event;
 pub mod forge;

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::change::{Change, ChangeState, PullRequest, PullRequestState};
+use crate::closing::ClosingCommit;
 use crate::gate::{GateKind, GateRecord, GateStanding, GateState, MergeInput, standing};
 use crate::id::RunId;
 use crate::name::BranchName;
 use crate::pull::{self, OnForge};
+use crate::repo::MergeMethod;
 use crate::task::TaskRef;
 
 /// Everything that decides whether one change may merge, as it is at this moment.
@@ -33,6 +35,10 @@ pub struct Candidate {
     pub missing: Option<BranchName>,
     /// Paths that do not merge cleanly.
     pub conflicts: Vec<String>,
+    /// How it is to be merged.
+    pub method: MergeMethod,
+    /// Its commits whose messages would have the forge close another issue than its own.
+    pub closing: Vec<ClosingCommit>,
     /// What the forge says of its pull request.
     pub on_forge: OnForge,
     /// Why nothing is merged into its base branch at the moment.
@@ -56,6 +62,8 @@ pub enum Hold {
     Missing(BranchName),
     /// Merging head and base leaves these paths in conflict.
     Conflict(Vec<String>),
+    /// Its commits would close other issues, since their messages say so.
+    Closes(Vec<ClosingCommit>),
     /// Its author says that it is not ready.
     Draft,
     /// The forge could not be asked, so nothing is known of checks, reviews and rules.
@@ -85,6 +93,7 @@ impl Hold {
             | Self::OriginUnknown
             | Self::Missing(_)
             | Self::Conflict(_)
+            | Self::Closes(_)
             | Self::Draft
             | Self::ForgeUnknown(_)
             | Self::ForgeBehind
@@ -105,6 +114,14 @@ impl fmt::Display for Hold {
             }
             Self::Missing(branch) => write!(f, "origin has no branch `{branch}` any more"),
             Self::Conflict(paths) => write!(f, "it does not merge cleanly: {}", paths.join(", ")),
+            Self::Closes(commits) => {
+                let said = commits.iter().map(|it| format!("{} ({})", it.closes, it.commit.short()));
+                let said = said.collect::<Vec<_>>().join(", ");
+                write!(
+                    f,
+                    "the messages of its commits would close {said}; `--method squash` leaves them behind"
+                )
+            }
             Self::Draft => f.write_str("its pull request is a draft"),
             Self::ForgeUnknown(reason) => write!(f, "the forge could not be asked: {reason}"),
             Self::ForgeBehind => f.write_str("the forge has not taken in its newest commits yet"),
@@ -158,6 +175,13 @@ pub fn verdict(candidate: &Candidate) -> Vec<Hold> {
         None => holds.push(candidate.missing.clone().map_or(Hold::OriginUnknown, Hold::Missing)),
         Some(MergeInput { tree: None, .. }) => holds.push(Hold::Conflict(candidate.conflicts.clone())),
         Some(MergeInput { tree: Some(_), .. }) => {}
+    }
+    let keeps_messages = match candidate.method {
+        MergeMethod::Merge | MergeMethod::Rebase => true,
+        MergeMethod::Squash => false,
+    };
+    if keeps_messages && !candidate.closing.is_empty() {
+        holds.push(Hold::Closes(candidate.closing.clone()));
     }
     let blocks = |gate: &GateStanding| match gate.state {
         GateState::Passed => false,
@@ -248,6 +272,8 @@ mod tests {
             }),
             missing: None,
             conflicts: Vec::new(),
+            method: MergeMethod::Merge,
+            closing: Vec::new(),
             on_forge: OnForge::Board,
             paused: None,
         }
@@ -269,6 +295,18 @@ mod tests {
         assert_eq!(verdict(&it), vec![Hold::OriginUnknown]);
         it.missing = Some(it.change.branch.clone());
         assert_eq!(verdict(&it), vec![Hold::Missing(it.change.branch)]);
+    }
+
+    #[test]
+    fn messages_that_close_other_issues_hold_where_they_are_kept() {
+        let passed = (GateKind::Tests, evidence(1, 2, 3, Verdict::Passed));
+        let mut it = candidate((1, 2, Some(3)), vec![passed]);
+        let closes = crate::closing::closed_by("Fixes #1").remove(0);
+        it.closing = vec![ClosingCommit { commit: sha(1).parse().unwrap(), closes }];
+        for (method, held) in [(MergeMethod::Merge, 1), (MergeMethod::Rebase, 1), (MergeMethod::Squash, 0)] {
+            it.method = method;
+            assert_eq!(verdict(&it).len(), held, "{method:?}");
+        }
     }
 
     proptest! {

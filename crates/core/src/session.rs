@@ -115,7 +115,12 @@ pub fn for_a_person(last: Option<&Run>, candidate: Option<&Candidate>) -> Vec<St
 /// Whether nothing but a person lifts it.
 fn is_for_a_person(hold: &Hold) -> bool {
     match hold {
-        Hold::NoPullRequest | Hold::Missing(_) | Hold::Conflict(_) | Hold::Draft | Hold::Paused(_) => true,
+        Hold::NoPullRequest
+        | Hold::Missing(_)
+        | Hold::Conflict(_)
+        | Hold::Closes(_)
+        | Hold::Draft
+        | Hold::Paused(_) => true,
         Hold::Gate(GateStanding { kind, state, .. }) => match state {
             GateState::Failed { .. } => true,
             GateState::Unknown { .. } | GateState::Stale { .. } => *kind != GateKind::Tests,

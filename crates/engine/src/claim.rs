@@ -2,6 +2,7 @@
 
 use coord_core::change::Change;
 use coord_core::claim::{Claim, Claims, is_for};
+use coord_core::forge::Pull;
 use coord_core::name::BranchName;
 use coord_core::task::Task;
 use coord_forge::github::GitHub;
@@ -34,8 +35,8 @@ async fn look(
     let mut claims = Vec::new();
     let is_ours = |branch: &BranchName| ours.is_some_and(|it| it.branch == *branch);
     let pulls = github.open_pulls(Age::Now).await?;
-    let theirs: Vec<_> =
-        pulls.into_iter().filter(|it| is_for(it, number) && !(it.same_repo && is_ours(&it.branch))).collect();
+    let is_theirs = |it: &Pull| is_for(it, github.repo(), number) && !(it.same_repo && is_ours(&it.branch));
+    let theirs: Vec<_> = pulls.into_iter().filter(is_theirs).collect();
     for branch in github.branches_for_issue(number, Age::Now).await? {
         let proposed = theirs.iter().any(|it| it.same_repo && it.branch == branch.name);
         if is_ours(&branch.name) || proposed {

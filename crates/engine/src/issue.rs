@@ -52,7 +52,7 @@ impl Engine {
         let failed = Error::github(&task.task.repo, "reading comments");
         let mut comments = github.comments(task.task.number, Age::Now).await.map_err(failed)?;
         let trusted = &self.settings.trusted;
-        comments.retain(|it| trusted.contains(&it.association) && !it.body.contains("<!-- coord:"));
+        comments.retain(|it| trusted.contains(&it.association) && !it.body.starts_with("<!-- coord:"));
         Ok(comments)
     }
 
@@ -185,17 +185,12 @@ fn is_gone(error: &GitHubError) -> bool {
 fn seen(repo: &RepoName, issue: Issue) -> Seen {
     Seen {
         task: TaskRef { repo: repo.clone(), number: issue.number },
-        title: plain(&issue.title.split_whitespace().collect::<Vec<_>>().join(" ")),
-        body: plain(&issue.body),
-        labels: issue.labels.iter().map(|it| plain(it)).collect(),
+        title: issue.title.split_whitespace().collect::<Vec<_>>().join(" "),
+        body: issue.body,
+        labels: issue.labels,
         closed: (!issue.open).then(|| "its issue was closed on GitHub".to_owned()),
         origin: issue.origin,
         related: None,
         created_at: issue.created_at,
     }
-}
-
-/// Others' words without what could move a reader's cursor.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }

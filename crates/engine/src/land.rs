@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coord_board::Merging;
 use coord_core::change::{Change, ChangeState, PullRequestState};
+use coord_core::closing::defused;
 use coord_core::forge::Rules;
 use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
@@ -50,12 +51,7 @@ enum Renewed {
 
 impl Engine {
     /// Lands a candidate that nothing holds back.
-    pub(crate) async fn land(
-        &self,
-        candidate: &Candidate,
-        now: MergeInput,
-        method: Option<MergeMethod>,
-    ) -> Result<Landed, Error> {
+    pub(crate) async fn land(&self, candidate: &Candidate, now: MergeInput) -> Result<Landed, Error> {
         let change = candidate.change.clone();
         // Another merge may have landed and recorded it since the board was read for this one, and removed its
         // notes before they were looked for; without this second look at the board it would land twice.
@@ -64,12 +60,10 @@ impl Engine {
             return Ok(Landed::BaseMoved);
         }
         let Some(tree) = now.tree.clone() else { return Ok(Landed::BaseMoved) };
-        let repo = self.repo(&change.task.repo)?;
-        let method = method.unwrap_or(repo.merge_method);
         let store = self.store(&change.task.repo).await?;
         let github = self.github(&change.task.repo).await?;
-        let words = self.words(candidate, method, &store, github.is_some()).await?;
-        let plan = Plan { change, now, tree, method, words };
+        let words = self.words(candidate, &store, github.is_some()).await?;
+        let plan = Plan { change, now, tree, method: candidate.method, words };
         let branch = if github.is_some() { Branch::Follows } else { Branch::Stays };
         let (pushed, plan) = if pull_requests_only(candidate) {
             (Ok(Landed::Refused("the base branch takes pull requests only".to_owned())), plan)
@@ -97,15 +91,10 @@ impl Engine {
         Ok(landed)
     }
 
-    async fn words(
-        &self,
-        candidate: &Candidate,
-        method: MergeMethod,
-        store: &Store,
-        on_github: bool,
-    ) -> Result<Words, Error> {
-        let task = &candidate.change.task;
-        let title = self.task(task).await?.title;
+    async fn words(&self, candidate: &Candidate, store: &Store, on_github: bool) -> Result<Words, Error> {
+        let (task, method) = (&candidate.change.task, candidate.method);
+        // The title is somebody's words, and the message closes what it says it does.
+        let title = defused(&self.task(task).await?.title);
         let number = candidate.pull_request.as_ref().map_or(0, |it| it.number);
         let owner = self.repo(&task.repo)?.forge.github().map(|it| it.repo.owner().to_owned());
         let subject = match (method, owner) {

@@ -2,12 +2,14 @@
 
 use coord_board::{Merging, Publishing};
 use coord_core::change::{Change, ChangeState};
+use coord_core::closing::{ClosingCommit, closed_by};
 use coord_core::gate::MergeInput;
 use coord_core::merge::Candidate;
-use coord_core::name::{BranchName, CommitSha, RepoName};
+use coord_core::name::{BranchName, CommitSha, GitHubRepo, RepoName};
 use coord_core::task::TaskRef;
 use coord_forge::NOTICE;
 use coord_forge::landing::Landing;
+use coord_git::history::HistoryError;
 use coord_git::merge::MergeResult;
 use coord_git::store::Store;
 
@@ -29,6 +31,7 @@ struct Sight {
     now: Option<MergeInput>,
     missing: Option<BranchName>,
     conflicts: Vec<String>,
+    closing: Vec<ClosingCommit>,
     landed: Option<CommitSha>,
 }
 
@@ -109,13 +112,16 @@ impl Engine {
         freshness: Freshness,
     ) -> Result<Option<Candidate>, Error> {
         let name = candidate.change.task.repo.clone();
-        candidate.required = self.repo(&name)?.gates.clone();
+        let known = self.repo(&name)?;
+        candidate.required = known.gates.clone();
+        candidate.method = known.merge_method;
+        let there = known.forge.github().map(|it| it.repo.clone());
         if !fresh || candidate.change.head().is_none() {
             return Ok(Some(candidate));
         }
         let store = self.store(&name).await?;
         let (change, repo) = (candidate.change.clone(), name.clone());
-        let sight = blocking(move || sight(&store, &change, &repo)).await?;
+        let sight = blocking(move || sight(&store, &change, &repo, there.as_ref())).await?;
         if freshness == Freshness::Origin {
             if let Some(commit) = sight.landed {
                 return match self.record_landed(&candidate.change, &commit).await? {
@@ -133,6 +139,7 @@ impl Engine {
         candidate.now = sight.now;
         candidate.missing = sight.missing;
         candidate.conflicts = sight.conflicts;
+        candidate.closing = sight.closing;
         Ok(Some(candidate))
     }
 
@@ -180,7 +187,12 @@ impl Engine {
     }
 }
 
-fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error> {
+fn sight(
+    store: &Store,
+    change: &Change,
+    repo: &RepoName,
+    there: Option<&GitHubRepo>,
+) -> Result<Sight, Error> {
     let looking = "looking at head and base";
     let head = store.tip(&change.branch).map_err(Error::git(repo, looking))?;
     let base = store.tip(&change.base_branch).map_err(Error::git(repo, looking))?;
@@ -192,6 +204,7 @@ fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error
                 now: None,
                 missing: Some(missing.clone()),
                 conflicts: Vec::new(),
+                closing: Vec::new(),
                 landed: None,
             });
         }
@@ -202,5 +215,26 @@ fn sight(store: &Store, change: &Change, repo: &RepoName) -> Result<Sight, Error
         MergeResult::Clean(tree) => (Some(tree), Vec::new()),
         MergeResult::Conflict(paths) => (None, paths),
     };
-    Ok(Sight { now: Some(MergeInput { head, base, tree }), missing: None, conflicts, landed })
+    let closing = match there {
+        Some(there) => closing(store, there, change.task.number, &base, &head),
+        None => Ok(Vec::new()),
+    };
+    let closing = closing.map_err(Error::git(repo, looking))?;
+    Ok(Sight { now: Some(MergeInput { head, base, tree }), missing: None, conflicts, closing, landed })
+}
+
+/// The commits whose messages would close another issue than that of the change.
+fn closing(
+    store: &Store,
+    there: &GitHubRepo,
+    own: u64,
+    base: &CommitSha,
+    head: &CommitSha,
+) -> Result<Vec<ClosingCommit>, HistoryError> {
+    let messages = store.messages(base, head)?;
+    let closing = messages.into_iter().flat_map(|(commit, message)| {
+        let others = closed_by(&message).into_iter().filter(|it| !it.is(there, own));
+        others.map(move |closes| ClosingCommit { commit: commit.clone(), closes })
+    });
+    Ok(closing.collect())
 }

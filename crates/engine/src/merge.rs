@@ -117,7 +117,7 @@ impl Engine {
             tell(Progress::Step(step));
         }
         for candidate in queue {
-            let fate = self.merge_one(&candidate, looked, wish.method, tell).await?;
+            let fate = self.merge_one(&candidate, looked, tell).await?;
             let step = step(&candidate, fate);
             tell(Progress::Step(&step));
             steps.push(step);
@@ -158,6 +158,9 @@ impl Engine {
             [] => it.pull_request.is_some(),
             only => only.contains(&it.change.task),
         });
+        for candidate in &mut queue {
+            candidate.method = wish.method.unwrap_or(candidate.method);
+        }
         Ok(order(queue, &wish.order))
     }
 
@@ -178,7 +181,6 @@ impl Engine {
         &self,
         queued: &Candidate,
         looked: Instant,
-        method: Option<MergeMethod>,
         tell: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Fate, Error> {
         let task = &queued.change.task;
@@ -188,12 +190,13 @@ impl Engine {
             } else {
                 self.candidate(task).await?
             };
-            let Some(candidate) = candidate else {
+            let Some(mut candidate) = candidate else {
                 return self.fate_of_gone(task).await;
             };
+            candidate.method = queued.method;
             let holds = verdict(&candidate);
             if let (true, Some(now)) = (holds.is_empty(), candidate.now.clone()) {
-                match self.land(&candidate, now, method).await? {
+                match self.land(&candidate, now).await? {
                     Landed::At(commit) => return Ok(Fate::Merged(commit)),
                     Landed::BaseMoved => {}
                     Landed::NotAsTested(reason) | Landed::Refused(reason) => {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_board::Opening;
 use coord_core::change::PullRequest;
+use coord_core::closing::defused;
 use coord_core::gate::{GateKind, GateStanding, GateState};
 use coord_core::merge::{Candidate, Hold, gates};
 use coord_core::outcome::Outcome;
@@ -75,10 +76,12 @@ impl Engine {
             return Err(Error::NotOpen { task: task.task.clone(), state: task.state.as_str() });
         }
         let failed = |source| Error::github(&task.task.repo, "opening a pull request")(source);
+        // Who merges it by hand gets its title as the message, which closes what it says it does.
+        let title = defused(&task.title);
         let new = NewPull {
             branch: &candidate.change.branch,
             base: &candidate.change.base_branch,
-            title: &task.title,
+            title: &title,
             body: &body,
             draft: proposal.draft,
         };

@@ -103,6 +103,20 @@ impl Store {
             .collect()
     }
 
+    /// The whole messages of the commits that `head` has and `base` does not, oldest first.
+    pub fn messages(
+        &self,
+        base: &CommitSha,
+        head: &CommitSha,
+    ) -> Result<Vec<(CommitSha, String)>, HistoryError> {
+        let repo = self.libgit2().map_err(HistoryError::Open)?;
+        let message = |id| {
+            let commit = find(&repo, &sha(id))?;
+            Ok((sha(id), String::from_utf8_lossy(commit.message_raw_bytes()).into_owned()))
+        };
+        between(&repo, oid(base), oid(head))?.into_iter().map(message).collect()
+    }
+
     /// How much `head` changed since it left `base`: what others merged since is not counted.
     pub fn diff_stat(&self, base: &CommitSha, head: &CommitSha) -> Result<DiffStat, HistoryError> {
         let read = |source| HistoryError::Read { subject: format!("{base}...{head}"), source };

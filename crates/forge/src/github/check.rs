@@ -10,6 +10,7 @@ use crate::github::GitHub;
 use crate::github::answer::Answer;
 use crate::github::broker::Age;
 use crate::github::error::GitHubError;
+use crate::github::text::Words;
 
 #[derive(Debug, Deserialize)]
 struct CheckRuns {
@@ -19,7 +20,7 @@ struct CheckRuns {
 #[derive(Debug, Deserialize)]
 struct CheckRun {
     id: u64,
-    name: String,
+    name: Words,
     status: String,
     conclusion: Option<String>,
     html_url: Option<String>,
@@ -38,7 +39,7 @@ struct Statuses {
 
 #[derive(Debug, Deserialize)]
 struct Status {
-    context: String,
+    context: Words,
     state: String,
     target_url: Option<String>,
 }
@@ -58,20 +59,20 @@ impl GitHub {
 
         let mut newest: BTreeMap<(String, Option<u64>), CheckRun> = BTreeMap::new();
         for run in runs {
-            let key = (run.name.clone(), run.app.as_ref().map(|it| it.id));
+            let key = (run.name.0.clone(), run.app.as_ref().map(|it| it.id));
             if newest.get(&key).is_none_or(|it| it.id < run.id) {
                 newest.insert(key, run);
             }
         }
         let runs = newest.into_values().map(|run| Check {
             state: run_state(&run.status, run.conclusion),
-            name: run.name,
+            name: run.name.0,
             url: run.html_url,
         });
         // Of each context, GitHub lists the newest here already.
         let statuses = statuses.into_iter().map(|status| Check {
             state: status_state(status.state),
-            name: status.context,
+            name: status.context.0,
             url: status.target_url,
         });
         Ok(runs.chain(statuses).collect())

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::github::text::Words;
+
 /// What GitHub calls the author of what a deleted account has left.
 const GHOST: &str = "ghost";
 
@@ -37,8 +39,8 @@ fn unknown() -> core::Association {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Issue {
     pub(crate) number: u64,
-    title: String,
-    pub(crate) body: Option<String>,
+    title: Words,
+    pub(crate) body: Option<Words>,
     #[serde(default)]
     labels: Vec<Label>,
     milestone: Option<Milestone>,
@@ -64,13 +66,13 @@ pub(crate) struct Issue {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Label {
-    Name(String),
-    Object { name: Option<String> },
+    Name(Words),
+    Object { name: Option<Words> },
 }
 
 #[derive(Debug, Deserialize)]
 struct Milestone {
-    title: String,
+    title: Words,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,7 +103,7 @@ impl Issue {
     /// What the vocabulary calls it among related ones.
     pub(crate) fn related(self, relation: core::Relation) -> Option<core::Related> {
         let (repo, open) = (self.repo()?, self.state == State::Open);
-        Some(core::Related { relation, repo, number: self.number, title: self.title, open })
+        Some(core::Related { relation, repo, number: self.number, title: self.title.0, open })
     }
 
     /// Who wrote it.
@@ -113,15 +115,15 @@ impl Issue {
 impl From<Issue> for core::Issue {
     fn from(issue: Issue) -> Self {
         let labels = issue.labels.into_iter().filter_map(|it| match it {
-            Label::Name(name) => Some(name),
-            Label::Object { name } => name,
+            Label::Name(name) => Some(name.0),
+            Label::Object { name } => name.map(|it| it.0),
         });
         Self {
             number: issue.number,
-            title: issue.title,
-            body: issue.body.unwrap_or_default(),
+            title: issue.title.0,
+            body: issue.body.map(|it| it.0).unwrap_or_default(),
             labels: labels.collect(),
-            milestone: issue.milestone.map(|it| it.title),
+            milestone: issue.milestone.map(|it| it.title.0),
             open: issue.state == State::Open,
             origin: core::Origin {
                 author: login(issue.user),
@@ -157,7 +159,7 @@ pub(crate) struct Comment {
     user: Option<User>,
     #[serde(default = "unknown")]
     author_association: core::Association,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Words>,
     created_at: Timestamp,
     performed_via_github_app: Option<App>,
 }
@@ -175,7 +177,7 @@ impl From<Comment> for core::Comment {
             id: comment.id,
             author: login(comment.user),
             association: comment.author_association,
-            body: comment.body.unwrap_or_default(),
+            body: comment.body.map(|it| it.0).unwrap_or_default(),
             created_at: comment.created_at,
         }
     }
@@ -187,8 +189,8 @@ pub(crate) struct Pull {
     state: State,
     #[serde(default)]
     draft: bool,
-    title: String,
-    body: Option<String>,
+    title: Words,
+    body: Option<Words>,
     user: Option<User>,
     head: Tip,
     base: Tip,
@@ -237,8 +239,8 @@ impl TryFrom<Pull> for core::Pull {
             number: pull.number,
             state,
             draft: pull.draft,
-            title: pull.title,
-            body: pull.body.unwrap_or_default(),
+            title: pull.title.0,
+            body: pull.body.map(|it| it.0).unwrap_or_default(),
             author: login(pull.user),
             branch: branch(&pull.head.name)?,
             same_repo,

@@ -1,6 +1,23 @@
-//! Texts as GitHub takes them: bounded, and with markers by which they are found again.
+//! Texts as GitHub takes them: bounded, and with markers by which they are found again. And others' texts as they
+//! are let in.
 //!
 //! A marker is an HTML comment, which GitHub does not show. It stands first, so that no bound ever cuts it off.
+
+use serde::Deserialize;
+
+/// Somebody's words as they are let in: without what could move a reader's cursor, or show one thing as another.
+/// Control characters go, but for line ends and tabs; so does what turns the direction of writing around.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(crate) struct Words(pub(crate) String);
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let harmless = |c: &char| matches!(c, '\n' | '\t') || !c.is_control() && !turns(*c);
+        Self(text.chars().filter(harmless).collect())
+    }
+}
 
 /// The longest body of a comment, an issue or a pull request, in characters.
 const BODY: usize = 65_536;
@@ -53,6 +70,13 @@ pub(crate) fn is_same(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_keep_their_lines_and_lose_what_a_terminal_obeys() {
+        let words = |text: &str| Words::from(text.to_owned()).0;
+        assert_eq!(words("a\x1b[31m\r\n\tb\u{7}\u{9b}2J\u{202e}c"), "a[31m\n\tb2Jc");
+        assert_eq!(words("Größe – שלום 🐛"), "Größe – שלום 🐛");
+    }
 
     #[test]
     fn a_long_text_is_cut_visibly_and_keeps_its_marker() {

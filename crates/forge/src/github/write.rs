@@ -93,7 +93,7 @@ impl GitHub {
         let me = self.user().await?;
         let comments = self.raw_comments(number, Age::Now).await?;
         let found = comments.iter().find(|it| {
-            let body = it.body.as_deref().unwrap_or_default();
+            let body = it.body.as_ref().map_or("", |it| &it.0);
             text::is_marked(body, marker) && self.counts(me.as_deref(), it.byline())
         });
         Ok(found.map(|it| it.id))
@@ -137,7 +137,7 @@ impl GitHub {
         let path = self.path(&format!("/issues?state=all&since={}", encoded(&format!("{since:.0}"))));
         let issues: Vec<model::Issue> = self.broker.get_all(&path, Age::Now, Answer::parse).await?;
         let found = issues.into_iter().find(|it| {
-            let body = it.body.as_deref().unwrap_or_default();
+            let body = it.body.as_ref().map_or("", |it| &it.0);
             text::is_marked(body, marker) && self.counts(me.as_deref(), it.byline())
         });
         Ok(found.map(Issue::from))
