@@ -9,6 +9,7 @@ mod incident;
 mod limits;
 mod people;
 mod slash;
+mod trust;
 
 use std::ops::{Deref, DerefMut};
 

@@ -202,8 +202,8 @@ fn body(
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));
     line(format_args!("or, with git alone,\n\n    git fetch origin {branch} && git checkout FETCH_HEAD\n"));
     match &task.origin {
-        Some(_) => line(format_args!("Closes #{}", task.task.number)),
-        None => line(format_args!("Closes {}", task.task)),
+        // What its commits say they close is theirs to say and not ours to repeat.
+        Some(_) => format!("{}Closes #{}\n", defused(&text), task.task.number),
+        None => format!("{text}Closes {}\n", task.task),
     }
-    text
 }
