@@ -107,10 +107,15 @@ async fn process(shared: Shared, parts: Parts, body: Bytes) -> Outcome {
     })
 }
 
-/// Clients of an enterprise server put this in front: <https://docs.github.com/en/enterprise-server@3.17/rest/enterprise-admin>
+/// The path as the API itself has it; clients of an enterprise server put something in front:
+/// <https://docs.github.com/en/enterprise-server@3.17/rest/using-the-rest-api/getting-started-with-the-rest-api>
 fn plain_path(path: &str) -> String {
-    let path = path.strip_prefix("/api/v3").or(path.strip_prefix("/api")).unwrap_or(path);
-    if path.is_empty() { "/".into() } else { path.into() }
+    match path.strip_prefix("/api/v3") {
+        _ if path == "/api/graphql" => "/graphql".into(),
+        Some("") => "/".into(),
+        Some(rest) if rest.starts_with('/') => rest.into(),
+        Some(_) | None => path.into(),
+    }
 }
 
 /// Writes the request down and finds the fault that is for it.

@@ -18,12 +18,14 @@
 //! github.assert_clean();
 //! ```
 //!
+//! By hand: `cargo run -p coord-testkit -- github --port 8080` prints a token and commands to try.
+//!
 //! What must hold: a rule that is imitated names the page of GitHub's documentation that it comes from; which
 //! operations there are, and what they take and give, is decided by GitHub's published description; what the
 //! stand-in cannot do it answers with 501 and tells [`GitHub::assert_clean`].
 //!
-//! Deliberately absent: forks, teams, Actions, review comments on lines, projects, and everything of GraphQL but
-//! who one is. Whoever writes past the stand-in, straight into a bare repository, is taken for a push by nobody in
+//! Deliberately absent: forks, teams, Actions, review comments on lines, projects, and all of GraphQL that
+//! `gh` does not ask for. Whoever writes past the stand-in, straight into a bare repository, is taken for a push by nobody in
 //! particular, which no protection stops.
 
 mod access;

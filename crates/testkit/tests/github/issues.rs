@@ -63,3 +63,25 @@ fn a_list_of_issues_has_pull_requests_in_it_and_links_to_its_pages() {
     assert_eq!(second.body[1]["title"], "one");
     assert!(second.header("link").contains("rel=\"prev\""), "{link}");
 }
+
+#[test]
+fn three_hundred_issues_are_three_pages_of_a_hundred() {
+    let site = Site::new();
+    for at in 0..300 {
+        site.api.issue(&format!("issue {at}")).open();
+    }
+    let mut next = "/repos/acme/api/issues?per_page=100".to_owned();
+    let mut seen = Vec::new();
+    while !next.is_empty() {
+        let reply = site.octo.get(&next);
+        let links = reply.header("link").to_owned();
+        next = links
+            .split(", ")
+            .find(|link| link.ends_with("rel=\"next\""))
+            .and_then(|link| link.split(['<', '>']).nth(1))
+            .unwrap_or_default()
+            .to_owned();
+        seen.push(reply.is(200).as_array().unwrap().len());
+    }
+    assert_eq!(seen, [100, 100, 100]);
+}

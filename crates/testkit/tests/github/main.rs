@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod apps;
+mod by_hand;
 mod checks;
 mod client;
 mod commits;

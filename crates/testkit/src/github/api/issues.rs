@@ -24,11 +24,10 @@ pub(super) fn list(turn: &mut Turn<'_>) -> Result<Answer, Refusal> {
             .filter(|label| !label.is_empty())
             .all(|label| issue.labels.iter().any(|it| it.eq_ignore_ascii_case(label)));
         let assigned = match turn.asked("assignee") {
-            None | Some("*") if turn.asked("assignee").is_none() => true,
+            None => true,
             Some("*") => !issue.assignees.is_empty(),
             Some("none") => issue.assignees.is_empty(),
             Some(login) => issue.assignees.iter().any(|it| it.eq_ignore_ascii_case(login)),
-            None => true,
         };
         let created = turn.asked("creator").is_none_or(|it| it.eq_ignore_ascii_case(&issue.author));
         let filed = match turn.asked("milestone") {

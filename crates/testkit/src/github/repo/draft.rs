@@ -46,6 +46,6 @@ impl IssueDraft {
     /// Opens it and returns its number.
     pub fn open(self) -> u64 {
         let author = self.author.unwrap_or_else(|| self.repo.owner());
-        self.repo.act(|world| world.open_issue(self.repo.id, &author, self.new))
+        self.repo.shared.change(|world| world.open_issue(self.repo.id, &author, self.new))
     }
 }

@@ -35,8 +35,8 @@ impl Repo {
         self.shared.look(|world| format!("{}.git", world.page_of(self.id)))
     }
 
-    /// Does something, after what was pushed past the stand-in has been noticed.
-    fn act<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+    /// Does something that depends on where branches are, which somebody may have pushed past the stand-in.
+    fn act_on_branches<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         self.shared.change(|world| {
             world.look_at_refs(self.id, "ghost");
             act(world)
@@ -50,7 +50,7 @@ impl Repo {
 
     /// Lets somebody in.
     pub fn collaborator(&self, login: &str, permission: Permission) {
-        self.act(|world| {
+        self.shared.change(|world| {
             let login = world.person(login).to_lowercase();
             world.repo_mut(self.id).collaborators.insert(login, permission);
         });
@@ -58,7 +58,7 @@ impl Repo {
 
     /// Says how somebody is related to it, beyond what their permission says.
     pub fn associate(&self, login: &str, association: Association) {
-        self.act(|world| {
+        self.shared.change(|world| {
             let login = world.person(login).to_lowercase();
             world.repo_mut(self.id).associations.insert(login, association);
         });
@@ -66,29 +66,29 @@ impl Repo {
 
     /// Hides it from strangers.
     pub fn make_private(&self) {
-        self.act(|world| world.repo_mut(self.id).private = true);
+        self.shared.change(|world| world.repo_mut(self.id).private = true);
     }
 
     /// Makes it read-only.
     pub fn archive(&self) {
-        self.act(|world| world.repo_mut(self.id).archived = true);
+        self.shared.change(|world| world.repo_mut(self.id).archived = true);
     }
 
     /// Turns its issues off.
     pub fn disable_issues(&self) {
-        self.act(|world| world.repo_mut(self.id).has_issues = false);
+        self.shared.change(|world| world.repo_mut(self.id).has_issues = false);
     }
 
     /// Allows only these ways of merging.
     pub fn allow_merges(&self, methods: &[MergeMethod]) {
-        self.act(|world| {
+        self.shared.change(|world| {
             world.repo_mut(self.id).merging.methods = methods.iter().copied().collect();
         });
     }
 
     /// Deletes a head branch when it is merged.
     pub fn delete_branch_on_merge(&self) {
-        self.act(|world| world.repo_mut(self.id).merging.delete_branch = true);
+        self.shared.change(|world| world.repo_mut(self.id).merging.delete_branch = true);
     }
 
     /// Gives it another name; the old one redirects.
@@ -97,7 +97,7 @@ impl Repo {
     /// When the new name is not `owner/name`.
     pub fn rename(&self, full_name: &str) {
         let (owner, name) = full_name.split_once('/').expect("a repository is called `owner/name`");
-        self.act(|world| {
+        self.act_on_branches(|world| {
             world.account(owner, Kind::Organization);
             world.name(full_name, self.id);
             let repo = world.repo_mut(self.id);
@@ -115,7 +115,7 @@ impl Repo {
     /// Makes a milestone and returns its number.
     #[must_use]
     pub fn milestone(&self, title: &str) -> u64 {
-        self.act(|world| {
+        self.shared.change(|world| {
             let (id, created_at) = (world.fresh_id(), world.now);
             let milestones = &mut world.repo_mut(self.id).milestones;
             let number = milestones.len() as u64 + 1;
@@ -126,13 +126,13 @@ impl Repo {
 
     /// Somebody comments on an issue or a pull request.
     pub fn comment_as(&self, login: &str, number: u64, body: &str) {
-        self.act(|world| world.comment(self.id, number, login, body, None));
+        self.shared.change(|world| world.comment(self.id, number, login, body, None));
     }
 
     /// The owner closes an issue or a pull request.
     pub fn close_issue(&self, number: u64) {
         let owner = self.owner();
-        self.act(|world| {
+        self.act_on_branches(|world| {
             world.close_issue(self.id, number, &owner, StateReason::Completed, None);
         });
     }
@@ -140,7 +140,7 @@ impl Repo {
     /// The owner opens it again.
     pub fn reopen_issue(&self, number: u64) {
         let owner = self.owner();
-        self.act(|world| world.reopen_issue(self.id, number, &owner));
+        self.act_on_branches(|world| world.reopen_issue(self.id, number, &owner));
     }
 
     /// The owner closes a pull request without merging it.
@@ -164,29 +164,29 @@ impl Repo {
     /// The owner writes it anew.
     pub fn edit_issue(&self, number: u64, title: &str, body: &str) {
         let owner = self.owner();
-        self.act(|world| world.edit_issue(self.id, number, &owner, Some(title), Some(body)));
+        self.shared.change(|world| world.edit_issue(self.id, number, &owner, Some(title), Some(body)));
     }
 
     /// The owner puts a label on.
     pub fn label(&self, number: u64, label: &str) {
         let owner = self.owner();
-        self.act(|world| world.label(self.id, number, &owner, label));
+        self.shared.change(|world| world.label(self.id, number, &owner, label));
     }
 
     /// The owner assigns somebody, who has to be able to triage at least.
     pub fn assign(&self, number: u64, login: &str) {
         let owner = self.owner();
-        self.act(|world| world.assign(self.id, number, &owner, login));
+        self.shared.change(|world| world.assign(self.id, number, &owner, login));
     }
 
     /// The owner moves an issue to another repository; its number there is returned.
     pub fn transfer_issue(&self, number: u64, to: &Self) -> u64 {
-        self.act(|world| world.transfer_issue(self.id, number, to.id))
+        self.shared.change(|world| world.transfer_issue(self.id, number, to.id))
     }
 
     /// The owner deletes an issue.
     pub fn delete_issue(&self, number: u64) {
-        self.act(|world| world.delete_issue(self.id, number));
+        self.shared.change(|world| world.delete_issue(self.id, number));
     }
 
     /// One issue has another below it.
@@ -200,7 +200,7 @@ impl Repo {
     }
 
     fn relate(&self, one: u64, other: u64, relate: impl FnOnce(&mut Issue, u64)) {
-        self.act(|world| {
+        self.shared.change(|world| {
             let other = world.issue(self.id, other).expect("an issue that is there").id;
             relate(world.issue_mut(self.id, one).expect("an issue that is there"), other);
         });
@@ -211,7 +211,7 @@ impl Repo {
     /// # Panics
     /// When GitHub would not take it.
     pub fn review_as(&self, login: &str, number: u64, review: Review) {
-        let reviewed = self.act(|world| {
+        let reviewed = self.act_on_branches(|world| {
             let state = ReviewState::Submitted(review);
             world.review(self.id, number, login, state, "as I see it", None)
         });
@@ -231,7 +231,7 @@ impl Repo {
             draft: false,
             app: None,
         };
-        let opened = self.act(|world| world.open_pull(self.id, login, new));
+        let opened = self.act_on_branches(|world| world.open_pull(self.id, login, new));
         opened.unwrap_or_else(|refused| panic!("{login} cannot open a pull request for {head}: {refused:?}"))
     }
 
@@ -241,24 +241,24 @@ impl Repo {
     /// When GitHub would not do it.
     pub fn merge_as(&self, login: &str, number: u64, method: MergeMethod) -> String {
         let asked = MergeAsked { method: Some(method), ..Default::default() };
-        let merged = self.act(|world| world.merge(self.id, number, login, &asked));
+        let merged = self.act_on_branches(|world| world.merge(self.id, number, login, &asked));
         merged.unwrap_or_else(|refused| panic!("{login} cannot merge #{number}: {refused:?}"))
     }
 
     /// The author of a draft says that it is done, or that it is not.
     pub fn set_draft(&self, number: u64, draft: bool) {
         let owner = self.owner();
-        self.act(|world| world.set_draft(self.id, number, &owner, draft));
+        self.act_on_branches(|world| world.set_draft(self.id, number, &owner, draft));
     }
 
     /// Protects a branch, or protects it otherwise.
     pub fn protect(&self, branch: &str, protection: Protection) {
-        self.act(|world| world.repo_mut(self.id).protections.insert(branch.into(), protection));
+        self.shared.change(|world| world.repo_mut(self.id).protections.insert(branch.into(), protection));
     }
 
     /// Puts a ruleset on a branch.
     pub fn ruleset(&self, branch: &str, rules: Protection) {
-        self.act(|world| {
+        self.shared.change(|world| {
             let id = world.fresh_id();
             world.repo_mut(self.id).rulesets.push(Ruleset { id, branch: branch.into(), rules });
         });
@@ -266,7 +266,7 @@ impl Repo {
 
     /// An App called `ci` says how its check of a commit stands; the same name goes on with the same run.
     pub fn check_run(&self, sha: &str, name: &str, status: Status) {
-        self.act(|world| {
+        self.shared.change(|world| {
             let app = world.ci_app();
             let known = world.repo(self.id).checks.iter().find(|it| it.sha == sha && it.name == name);
             match known.map(|it| it.id) {
@@ -281,7 +281,7 @@ impl Repo {
     /// The owner gives a commit a status.
     pub fn status(&self, sha: &str, context: &str, state: StatusState) {
         let owner = self.owner();
-        self.act(|world| world.add_status(self.id, sha, context, state, &owner, None, None));
+        self.shared.change(|world| world.add_status(self.id, sha, context, state, &owner, None, None));
     }
 
     /// Adds a webhook for everything, and returns its id.
