@@ -69,7 +69,7 @@ pub struct TaskFilter {
 #[must_use]
 pub enum Added {
     /// It is on the board.
-    Task(Task),
+    Task(Box<Task>),
     /// It would wait for itself, along these tasks; it was not added.
     Circle(Vec<TaskRef>),
 }
@@ -79,7 +79,7 @@ pub enum Added {
 #[must_use]
 pub enum Edited {
     /// The task as it is now.
-    Task(Task),
+    Task(Box<Task>),
     /// It is merged or closed, and stays as it is.
     NotOpen(TaskState),
     /// It would wait for itself, along these tasks; it stays as it is.
@@ -132,7 +132,7 @@ impl Board {
         insert(&mut transition, &added).await?;
         let fact = Fact::TaskAdded { title: added.title.clone() };
         transition.commit(&added.task, &fact, now).await?;
-        Ok(Added::Task(added))
+        Ok(Added::Task(Box::new(added)))
     }
 
     /// The task of that name, if there is one.
@@ -191,7 +191,7 @@ impl Board {
             .bind(json(&edited.after));
         transition.run(update).await?;
         transition.commit(task, &Fact::TaskEdited, now).await?;
-        Ok(Edited::Task(edited))
+        Ok(Edited::Task(Box::new(edited)))
     }
 
     /// Opens a task that was closed. One that is open stays so.

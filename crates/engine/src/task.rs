@@ -144,7 +144,7 @@ impl Engine {
             return self.open_issue(&github, new).await;
         }
         match self.board.add_task(new, clock::now()).await.map_err(Error::board("adding a task"))? {
-            Added::Task(task) => Ok(task),
+            Added::Task(task) => Ok(*task),
             Added::Circle(circle) => Err(Error::Circle(circle)),
         }
     }
@@ -179,7 +179,7 @@ impl Engine {
 
     pub(crate) async fn edit_on_board(&self, task: &TaskRef, edit: TaskEdit) -> Result<Task, Error> {
         match self.board.edit_task(task, edit, clock::now()).await.map_err(Error::board("editing a task"))? {
-            Edited::Task(task) => Ok(task),
+            Edited::Task(task) => Ok(*task),
             Edited::NotOpen(state) => Err(Error::NotOpen { task: task.clone(), state: state.as_str() }),
             Edited::Circle(circle) => Err(Error::Circle(circle)),
         }

@@ -20,8 +20,8 @@ pub(crate) async fn a_task_comes_back_as_it_was_added(place: &Place) {
     };
     let Added::Task(added) = board.add_task(new, now).await.unwrap() else { panic!("a circle") };
     assert_eq!(added.created_at, now);
-    assert_eq!(board.task(&added.task).await.unwrap(), Some(added.clone()));
-    assert_eq!(place.board().await.task(&added.task).await.unwrap(), Some(added));
+    assert_eq!(board.task(&added.task).await.unwrap(), Some(*added.clone()));
+    assert_eq!(place.board().await.task(&added.task).await.unwrap(), Some(*added));
     assert_eq!(board.task(&named("web#1")).await.unwrap(), None);
     assert_eq!(board.task(&named("api#18446744073709551615")).await.unwrap(), None);
 }

@@ -41,7 +41,7 @@ pub(crate) fn new_task(repo: &str, title: &str) -> NewTask {
 
 pub(crate) async fn add(board: &Board, repo: &str, title: &str) -> Task {
     match board.add_task(new_task(repo, title), at(0)).await.unwrap() {
-        Added::Task(task) => task,
+        Added::Task(task) => *task,
         Added::Circle(circle) => panic!("a circle: {circle:?}"),
     }
 }
