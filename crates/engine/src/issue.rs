@@ -18,6 +18,9 @@ use crate::{Engine, clock};
 /// was more than a minute ago.
 pub(crate) const SHOWN: Age = Age::Within(Duration::from_secs(45));
 
+/// How the first line of an issue begins that was opened here.
+const MARKER: &str = "<!-- coord:issue=";
+
 impl Engine {
     /// Takes in one issue, as it is on the forge now, and returns its task. A task of the local forge is as the
     /// board has it.
@@ -111,12 +114,15 @@ impl Engine {
     /// Opens an issue. The marker in its text is how it is found again when GitHub does not say whether it did.
     pub(crate) async fn open_issue(&self, github: &GitHub, new: NewTask) -> Result<Task, Error> {
         let failed = Error::github(&new.repo, "opening an issue");
-        let marker = format!("<!-- coord:issue={} -->", clock::new_run_id());
+        let marker = format!("{MARKER}{} -->", clock::new_run_id());
         let wanted = NewIssue { title: &new.title, body: &new.body, marker: &marker, labels: &new.labels };
         let issue = github.create_issue(&wanted, clock::now()).await.map_err(failed)?;
         let task = TaskRef { repo: new.repo.clone(), number: issue.number };
         let seen = seen(&new.repo, issue);
         self.board.import(vec![seen], clock::now()).await.map_err(Error::board("taking in an issue"))?;
+        if new.files.is_empty() && new.after.is_empty() {
+            return self.task(&task).await;
+        }
         let ours = TaskEdit { files: Some(new.files), after: Some(new.after), ..TaskEdit::default() };
         self.edit_on_board(&task, ours).await
     }
@@ -186,11 +192,19 @@ fn seen(repo: &RepoName, issue: Issue) -> Seen {
     Seen {
         task: TaskRef { repo: repo.clone(), number: issue.number },
         title: issue.title.split_whitespace().collect::<Vec<_>>().join(" "),
-        body: issue.body,
+        body: unmarked(&issue.body).to_owned(),
         labels: issue.labels,
         closed: (!issue.open).then(|| "its issue was closed on GitHub".to_owned()),
         origin: issue.origin,
         related: None,
         created_at: issue.created_at,
+    }
+}
+
+/// An issue's text without the line by which one of ours is found again.
+fn unmarked(body: &str) -> &str {
+    match body.split_once('\n') {
+        Some((first, rest)) if first.starts_with(MARKER) => rest.trim_start(),
+        Some(_) | None => body,
     }
 }

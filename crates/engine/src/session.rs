@@ -125,7 +125,7 @@ pub struct PersonView {
 
 impl Engine {
     /// The session that is open, or a new one; and what happened since `since`. Without it, that is the end of the
-    /// session before, and for the first one ever its own beginning.
+    /// session before, and for the first one ever the beginning of the board.
     ///
     /// # Errors
     /// When the board or a repo store cannot be read.
@@ -135,7 +135,10 @@ impl Engine {
         let (Begun::New(session) | Begun::Open(session)) = begun;
         let before = self.board.session_before(session.number).await;
         let before = before.map_err(Error::board("reading the last session"))?;
-        let since = since.or(before.and_then(|it| it.closed_at)).unwrap_or(session.opened_at);
+        let since = match since.or(before.and_then(|it| it.closed_at)) {
+            Some(since) => since,
+            None => self.beginning().await?.unwrap_or(session.opened_at),
+        };
         self.report(session, since).await
     }
 
@@ -164,6 +167,12 @@ impl Engine {
         let closed = closed.map_err(Error::board("closing a session"))?;
         report.session.closed_at = Some(now.to_string());
         Ok(closed.then_some(report))
+    }
+
+    /// When the first thing happened that the board knows of.
+    async fn beginning(&self) -> Result<Option<Timestamp>, Error> {
+        let first = self.board.events_after(0, 1).await.map_err(Error::board("reading the events"))?;
+        Ok(first.first().map(|it| it.at))
     }
 
     async fn report(&self, session: Session, since: Timestamp) -> Result<SessionReport, Error> {
