@@ -9,7 +9,6 @@ use crate::slash::{ask, install, leads};
 #[test]
 fn the_real_claude_leads_an_issue_to_a_merged_pull_request() {
     let Some(world) = OnGitHub::with_claude() else { return };
-    world.install("coord", env!("CARGO_BIN_EXE_coord").into());
     install(&world);
     let number = world.issue("Add the tide", [commit("words/sea.txt", "tide", "Add the tide"), say("done")]);
     let server = world.serve(env!("CARGO_BIN_EXE_coord"));
