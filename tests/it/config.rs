@@ -76,3 +76,28 @@ fn completions_know_the_commands() {
     let script = world().coord(["completions", "bash"]).success().stdout;
     assert!(script.contains("doctor") && script.contains("--probe"), "{script}");
 }
+
+#[test]
+fn nobody_is_asked_for_a_credential_that_nobody_needs() {
+    let mut world = world();
+    let repo = world.repo("api");
+    let asked = world.dir().join("asked");
+    let gh = world.write("bin/gh", &format!("#!/bin/sh\ntouch {asked}\necho ghp_dummy\n"));
+    fs_err::set_permissions(gh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let config =
+        format!("repos: [{{name: api, origin: '{}', github: acme/api, forge: local}}]\n", repo.url());
+    world.config(&config);
+    for arguments in [["status"].as_slice(), &["config"], &["doctor"], &["task", "add", "api", "Do it"]] {
+        world.coord(arguments);
+        assert!(!asked.exists(), "{arguments:?}");
+    }
+    // A repo on GitHub has somebody asked, and only where GitHub is spoken to.
+    world.set("GITHUB_API_URL", "http://127.0.0.1:9");
+    world.config(&config.replace(", forge: local", ""));
+    for (arguments, asks) in
+        [(["config"].as_slice(), false), (&["log", "1"], false), (&["task", "list"], true)]
+    {
+        world.coord(arguments);
+        assert_eq!(asked.exists(), asks, "{arguments:?}");
+    }
+}
