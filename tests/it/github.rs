@@ -8,6 +8,7 @@ mod gates;
 mod incident;
 mod limits;
 mod people;
+mod relations;
 mod slash;
 mod trust;
 

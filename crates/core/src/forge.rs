@@ -76,8 +76,6 @@ pub struct Issue {
     pub body: String,
     /// The forge's labels.
     pub labels: Vec<String>,
-    /// The milestone it belongs to.
-    pub milestone: Option<String>,
     /// Whether it is still wanted.
     pub open: bool,
     /// What only the forge knows of it.
@@ -101,6 +99,12 @@ pub struct Origin {
     pub association: Association,
     /// Who has taken it on.
     pub assignees: Vec<String>,
+    /// What it is to be a part of.
+    #[serde(default)]
+    pub milestone: Option<String>,
+    /// Whether it is closed, and whoever closed it says that it was done.
+    #[serde(default)]
+    pub completed: bool,
     /// Its page.
     pub url: String,
     /// When it was last edited, commented on or moved.

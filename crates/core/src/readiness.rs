@@ -196,11 +196,12 @@ pub fn blockers(
         }
     }
     for wanted in &task.after {
-        match waited.iter().find(|it| it.task == *wanted).map(|it| &it.state) {
+        let waited = waited.iter().find(|it| it.task == *wanted);
+        match waited.map(|it| (&it.state, it.was_completed())) {
             None => blockers.push(Blocker::WaitsForMissing(wanted.clone())),
-            Some(TaskState::Open) => blockers.push(Blocker::WaitsFor(wanted.clone())),
-            Some(TaskState::Closed { .. }) => blockers.push(Blocker::WaitsForClosed(wanted.clone())),
-            Some(TaskState::Merged { .. }) => {}
+            Some((TaskState::Open, _)) => blockers.push(Blocker::WaitsFor(wanted.clone())),
+            Some((TaskState::Closed { .. }, false)) => blockers.push(Blocker::WaitsForClosed(wanted.clone())),
+            Some((TaskState::Closed { .. }, true) | (TaskState::Merged { .. }, _)) => {}
         }
     }
     blockers.extend(task.related.iter().filter(|it| it.open).cloned().map(Blocker::Related));

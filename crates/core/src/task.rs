@@ -80,6 +80,14 @@ pub struct Task {
     pub created_at: Timestamp,
 }
 
+impl Task {
+    /// Whether its forge says that it was done, however that came about.
+    #[must_use]
+    pub fn was_completed(&self) -> bool {
+        self.origin.as_ref().is_some_and(|it| it.completed)
+    }
+}
+
 /// Where a task stands. Whether work is under way is a question for its change and runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {

@@ -112,7 +112,7 @@ impl Engine {
         let task = self.fresh_task(task).await?;
         let mut active = self.live_runs().await?;
         active.retain(|it| Some(it.id) != queued);
-        let waited = self.waited(&task).await?;
+        let waited = self.waited_now(&task).await?;
         let (machine, mut blockers) = self.place(&task, &wish, &active)?;
         if let Some(name) = machine.as_ref().map(|it| &it.name)
             && self.settings.here.as_ref() == Some(name)

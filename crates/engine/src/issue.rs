@@ -1,9 +1,10 @@
 //! Issues of a forge as tasks of the board: taking in what is there, and writing what people decide here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coord_board::{NewTask, Reopening, Seen, TaskEdit, TaskFilter};
-use coord_core::forge::{Comment, Issue};
+use coord_core::forge::{Comment, Issue, Related, Relation};
 use coord_core::name::RepoName;
 use coord_core::task::{Task, TaskRef, TaskState};
 use coord_forge::github::GitHub;
@@ -12,7 +13,7 @@ use coord_forge::github::error::GitHubError;
 use coord_forge::github::write::{CloseReason, NewIssue};
 
 use crate::error::Error;
-use crate::{Engine, clock};
+use crate::{Engine, chain, clock};
 
 /// How old what is merely shown may be. It is less than a minute, so that nobody who looks sees the world as it
 /// was more than a minute ago.
@@ -20,6 +21,8 @@ pub(crate) const SHOWN: Age = Age::Within(Duration::from_secs(45));
 
 /// How the first line of an issue begins that was opened here.
 const MARKER: &str = "<!-- coord:issue=";
+/// Of how many issues at most a list has looked up what they have to do with others; the rest is for the next look.
+const RELATED: usize = 20;
 
 impl Engine {
     /// Takes in one issue, as it is on the forge now, and returns its task. A task of the local forge is as the
@@ -45,6 +48,21 @@ impl Engine {
         };
         let seen = Seen { related: Some(related), ..seen(&task.repo, issue) };
         self.board.import(vec![seen], clock::now()).await.map_err(Error::board("taking in an issue"))
+    }
+
+    /// Takes in one issue as it was a moment ago, to be shown. `Some` says why that could not be done; then the
+    /// board is as it was.
+    pub(crate) async fn take_in_for_show(&self, task: &TaskRef) -> Result<Option<String>, Error> {
+        let taken_in = match self.github(&task.repo).await {
+            Ok(Some(github)) => self.take_in(&github, task, SHOWN).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match taken_in {
+            Ok(()) => Ok(None),
+            Err(error @ Error::Board { .. }) => Err(error),
+            Err(error) => Ok(Some(chain(&error))),
+        }
     }
 
     /// What was said under an issue by those whose words may become work; not by coord itself.
@@ -76,19 +94,66 @@ impl Engine {
 
     async fn sync_issues_of(&self, github: &GitHub, repo: &RepoName) -> Result<(), Error> {
         let failed = Error::github(repo, "listing issues");
-        let open = github.open_issues(SHOWN).await.map_err(failed)?;
+        let open = github.open_issues(SHOWN).await.map_err(&failed)?;
         let numbers: Vec<_> = open.iter().map(|it| it.number).collect();
-        let open = open.into_iter().map(|it| seen(repo, it)).collect();
-        self.board.import(open, clock::now()).await.map_err(Error::board("taking in issues"))?;
         let filter = TaskFilter { repo: Some(repo.clone()), only_open: true };
         let known = self.board.tasks(&filter, u32::MAX).await.map_err(Error::board("listing tasks"))?;
+        let open = self.with_related(github, open, &known).await.map_err(failed)?;
+        let open = open.into_iter().map(|(it, related)| Seen { related, ..seen(repo, it) }).collect();
+        self.board.import(open, clock::now()).await.map_err(Error::board("taking in issues"))?;
         for task in known.iter().filter(|it| !numbers.contains(&it.task.number)) {
             self.closed_elsewhere(github, task).await?;
         }
         self.close_out_the_rest(repo).await
     }
 
-    /// An issue that is no longer among the open ones. Its change may have closed it by being merged, so that is
+    /// Listed issues with what they consist of or are blocked by, where the list shows that it has changed: it
+    /// has only numbers.
+    async fn with_related(
+        &self,
+        github: &GitHub,
+        open: Vec<Issue>,
+        known: &[Task],
+    ) -> Result<Vec<(Issue, Option<Vec<Related>>)>, GitHubError> {
+        let known: BTreeMap<_, _> = known.iter().map(|it| (it.task.number, &it.related)).collect();
+        let (mut looked, mut all) = (0, Vec::with_capacity(open.len()));
+        for issue in open {
+            let known = known.get(&issue.number).map_or(&[] as &[Related], |it| it.as_slice());
+            let related = match numbers(&issue) {
+                Some([0, 0]) => Some(Vec::new()),
+                Some(numbers) if numbers != open_of(known) && looked < RELATED => {
+                    looked += 1;
+                    Some(github.related(issue.number, SHOWN).await?)
+                }
+                Some(_) | None => None,
+            };
+            all.push((issue, related));
+        }
+        Ok(all)
+    }
+
+    /// The tasks that one waits for, as far as they are on the board; what was open is looked at again. Where that
+    /// cannot be done, it is open.
+    pub(crate) async fn waited_now(&self, task: &Task) -> Result<Vec<Task>, Error> {
+        for waited in self.waited(task).await?.iter().filter(|it| it.state == TaskState::Open) {
+            let looked = match self.github(&waited.task.repo).await {
+                Ok(Some(github)) => self.closed_elsewhere(&github, waited).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(()) => {}
+                Err(error @ Error::Board { .. }) => return Err(error),
+                Err(error) => {
+                    let task = &waited.task;
+                    tracing::warn!(%task, error = chain(&error), "taken for open, since nobody could look");
+                }
+            }
+        }
+        self.waited(task).await
+    }
+
+    /// An issue that is open here and may not be there. Its change may have closed it by being merged, so that is
     /// looked at first: what is merged is not merely closed.
     async fn closed_elsewhere(&self, github: &GitHub, task: &Task) -> Result<(), Error> {
         self.candidate(&task.task).await?;
@@ -181,6 +246,18 @@ impl Engine {
             Reopening::Merged(_) => Err(Error::NotOpen { task: task.clone(), state: "merged" }),
         }
     }
+}
+
+/// How many sub-issues and blockers of an issue are open, where the forge says so.
+fn numbers(issue: &Issue) -> Option<[usize; 2]> {
+    let number = |it: Option<u32>| usize::try_from(it?).ok();
+    Some([number(issue.open_sub_issues)?, number(issue.open_blockers)?])
+}
+
+/// The same of what is known.
+fn open_of(related: &[Related]) -> [usize; 2] {
+    let open = |relation| related.iter().filter(|it| it.open && it.relation == relation).count();
+    [open(Relation::SubIssue), open(Relation::BlockedBy)]
 }
 
 /// Whether an issue is not where it was, as opposed to GitHub not being asked.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use coord_board::TaskFilter;
+use coord_core::claim::{self, Claims, Said};
 use coord_core::machine::Machine;
 use coord_core::merge::{Candidate, gates, order, verdict};
 use coord_core::name::MachineName;
@@ -118,13 +119,14 @@ impl Engine {
                 continue;
             }
             let waited = self.waited(task).await?;
+            let mut blockers = blockers(task, &waited, live, &self.settings.repos, None);
+            // Who else is at it is not looked up for every task that is merely shown.
+            let unclaimed = Claims::Known(Vec::new());
+            blockers.extend(claim::blockers(task, &unclaimed, &self.settings.trusted, &Said::default()));
             waiting.push(WaitingView {
                 task: task.task.to_string(),
                 title: task.title.clone(),
-                blockers: blockers(task, &waited, live, &self.settings.repos, None)
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
+                blockers: blockers.iter().map(ToString::to_string).collect(),
             });
         }
         Ok(waiting)

@@ -31,6 +31,8 @@ pub struct TaskView {
     pub after: Vec<String>,
     /// Who wrote it and how they stand to the repository, when it is an issue of a forge.
     pub author: Option<String>,
+    /// What it is to be a part of, when it is an issue of a forge that says so.
+    pub milestone: Option<String>,
     /// Its page, when it is an issue of a forge.
     pub url: Option<String>,
     /// The commit that brought it into the default branch.
@@ -55,6 +57,7 @@ impl From<&Task> for TaskView {
             files: task.files.clone(),
             after: task.after.iter().map(ToString::to_string).collect(),
             author: task.origin.as_ref().map(|it| format!("{} ({})", it.author, it.association)),
+            milestone: task.origin.as_ref().and_then(|it| it.milestone.clone()),
             url: task.origin.as_ref().map(|it| it.url.clone()),
             commit,
             created_at: task.created_at.to_string(),

@@ -1,5 +1,6 @@
 //! Why a task or a run is where it is: the state, what it waits for, and what happened so far.
 
+use coord_core::claim::{self, Said};
 use coord_core::event::{Event, Fact};
 use coord_core::gate::GateStanding;
 use coord_core::merge::{Hold, gates, verdict};
@@ -77,9 +78,11 @@ impl Engine {
     pub async fn why(&self, id: &str) -> Result<WhyView, Error> {
         let settled = self.settle().await?;
         let named = self.resolve(id).await?;
+        // Its pull request first: an issue that was closed by being merged is merged.
+        let candidate = self.candidate(named.task()).await?;
+        let unread = self.take_in_for_show(named.task()).await?;
         let task = self.task(named.task()).await?;
         let runs = self.runs_of(&task.task).await?;
-        let candidate = self.candidate(&task.task).await?;
         let standing = candidate.as_ref().map(gates).unwrap_or_default();
         let live = runs.iter().find(|it| it.state.end().is_none());
         let position = match (&task.state, live) {
@@ -98,11 +101,15 @@ impl Engine {
                 None => self.unstarted(&task, &runs).await?,
             },
         };
+        let events = self.board.events_of(&task.task).await.map_err(Error::board("reading events"))?;
         let mut because = position.because;
+        because.extend(unread.map(|it| format!("its issue could not be read just now: {it}")));
+        if task.state == TaskState::Open {
+            because.extend(edited_since(&events));
+        }
         if let Named::Run(run) = &named {
             because.extend(ended(run));
         }
-        let events = self.board.events_of(&task.task).await.map_err(Error::board("reading events"))?;
         Ok(WhyView {
             task: TaskView::from(&task),
             state: position.state,
@@ -116,8 +123,11 @@ impl Engine {
 
     async fn unstarted(&self, task: &coord_core::task::Task, runs: &[Run]) -> Result<Position, Error> {
         let live = self.live_runs().await?;
-        let waited = self.waited(task).await?;
-        let blockers = blockers(task, &waited, &live, &self.settings.repos, None);
+        let waited = self.waited_now(task).await?;
+        let mut blockers = blockers(task, &waited, &live, &self.settings.repos, None);
+        let change = self.board.change(&task.task).await.map_err(Error::board("reading a change"))?;
+        let claims = self.claims(task, change.as_ref()).await?;
+        blockers.extend(claim::blockers(task, &claims, &self.settings.trusted, &Said::default()));
         let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
         because.extend(runs.last().into_iter().flat_map(ended));
         let next = blockers.is_empty().then(|| Step::assign(&task.task, "give it to a worker"));
@@ -125,6 +135,17 @@ impl Engine {
             if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
         Ok(Position { state: state.to_owned(), because, next })
     }
+}
+
+/// What the newest worker was not told, since it was written after it began.
+fn edited_since(events: &[Event]) -> Option<String> {
+    let began = |event: &Event| {
+        let Fact::RunReserved { run, kind, .. } = &event.fact else { return None };
+        kind.is_agent_work().then_some(*run)
+    };
+    let (at, run) = events.iter().enumerate().rev().find_map(|(at, it)| Some((at, began(it)?)))?;
+    let edited = events[at..].iter().any(|it| it.fact == Fact::TaskEdited);
+    edited.then(|| format!("it was edited after run {run} began, which was told what it said before"))
 }
 
 fn under_way(settled: &Settled, run: &Run) -> Position {

@@ -20,6 +20,8 @@ fn seen(task: &str, title: &str) -> Seen {
             author: "ann".to_owned(),
             association: Association::Member,
             assignees: Vec::new(),
+            milestone: None,
+            completed: false,
             url: "https://github.example/acme/api/issues/7".to_owned(),
             updated_at: at(1),
         },

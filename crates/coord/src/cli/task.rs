@@ -195,6 +195,7 @@ async fn show(args: &Show, engine: &Engine, ui: &Ui) -> Result<(), CliError> {
         ("state", task.state.as_str().to_owned()),
         ("author", author.unwrap_or_default()),
         ("page", task.origin.as_ref().map(|it| it.url.clone()).unwrap_or_default()),
+        ("milestone", task.origin.as_ref().and_then(|it| it.milestone.clone()).unwrap_or_default()),
         ("labels", task.labels.join(", ")),
         ("files", task.files.join(", ")),
         ("after", task.after.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),

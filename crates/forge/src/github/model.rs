@@ -45,6 +45,7 @@ pub(crate) struct Issue {
     labels: Vec<Label>,
     milestone: Option<Milestone>,
     state: State,
+    state_reason: Option<String>,
     user: Option<User>,
     #[serde(default = "unknown")]
     author_association: core::Association,
@@ -123,12 +124,13 @@ impl From<Issue> for core::Issue {
             title: issue.title.0,
             body: issue.body.map(|it| it.0).unwrap_or_default(),
             labels: labels.collect(),
-            milestone: issue.milestone.map(|it| it.title.0),
             open: issue.state == State::Open,
             origin: core::Origin {
                 author: login(issue.user),
                 association: issue.author_association,
                 assignees: issue.assignees.into_iter().map(|it| it.login).collect(),
+                milestone: issue.milestone.map(|it| it.title.0),
+                completed: issue.state == State::Closed && issue.state_reason.as_deref() == Some("completed"),
                 url: issue.html_url,
                 updated_at: issue.updated_at,
             },

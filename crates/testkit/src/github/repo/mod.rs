@@ -191,17 +191,22 @@ impl Repo {
 
     /// One issue has another below it.
     pub fn sub_issue(&self, parent: u64, child: u64) {
-        self.relate(parent, child, |parent, child| parent.children.push(child));
+        self.relate(parent, self, child, |parent, child| parent.children.push(child));
     }
 
     /// One issue waits for another.
     pub fn blocked_by(&self, waiting: u64, blocker: u64) {
-        self.relate(waiting, blocker, |waiting, blocker| waiting.blocked_by.push(blocker));
+        self.blocked_by_one_of(waiting, self, blocker);
     }
 
-    fn relate(&self, one: u64, other: u64, relate: impl FnOnce(&mut Issue, u64)) {
+    /// One issue waits for another one in another repository.
+    pub fn blocked_by_one_of(&self, waiting: u64, repo: &Self, blocker: u64) {
+        self.relate(waiting, repo, blocker, |waiting, blocker| waiting.blocked_by.push(blocker));
+    }
+
+    fn relate(&self, one: u64, repo: &Self, other: u64, relate: impl FnOnce(&mut Issue, u64)) {
         self.shared.change(|world| {
-            let other = world.issue(self.id, other).expect("an issue that is there").id;
+            let other = world.issue(repo.id, other).expect("an issue that is there").id;
             relate(world.issue_mut(self.id, one).expect("an issue that is there"), other);
         });
     }
