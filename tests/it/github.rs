@@ -7,6 +7,7 @@ mod flow;
 mod gates;
 mod incident;
 mod limits;
+mod notify;
 mod people;
 mod relations;
 mod slash;

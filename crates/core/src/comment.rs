@@ -1,5 +1,6 @@
 //! What is said of a run on the forge, and the marker by which it is found again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -67,9 +68,9 @@ impl fmt::Display for Marker<'_> {
     }
 }
 
-/// What ought to have been said of a run by now.
+/// What ought to have been said of a run by now; `said` is what has been.
 #[must_use]
-pub fn due(run: &Run) -> Vec<CommentEvent> {
+pub fn due(run: &Run, said: &BTreeSet<CommentEvent>) -> Vec<CommentEvent> {
     // Nobody on the forge has heard of a run that no machine has heard of.
     if !run.kind.is_agent_work() || run.reservation.is_none() {
         return Vec::new();
@@ -80,8 +81,12 @@ pub fn due(run: &Run) -> Vec<CommentEvent> {
         RunState::Ended(end) => match &end.outcome {
             Outcome::Done | Outcome::NoChange => vec![CommentEvent::Briefing, CommentEvent::Completion],
             Outcome::Stuck { .. } => vec![CommentEvent::Briefing, CommentEvent::Stuck],
-            // Nor of one that never started.
-            Outcome::Lost { .. } | Outcome::SetupFailed { .. } if end.exit.is_none() => Vec::new(),
+            // Nor of one that never had a worker, unless it was announced.
+            Outcome::Lost { .. } | Outcome::SetupFailed { .. }
+                if end.exit.is_none() && !said.contains(&CommentEvent::Briefing) =>
+            {
+                Vec::new()
+            }
             Outcome::Dirty
             | Outcome::Failed { .. }
             | Outcome::Refused { .. }

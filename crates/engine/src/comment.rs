@@ -73,9 +73,9 @@ impl Engine {
         }
         let Some(github) = self.github(&run.task.repo).await? else { return Ok(Vec::new()) };
         let stuck = settled.live.get(&run.id).and_then(|it| it.stuck.clone());
-        let mut events = due(run);
-        events.extend(stuck.is_some().then_some(CommentEvent::Stuck));
         let known = self.board.comments_of(run.id).await.map_err(Error::board("reading what was said"))?;
+        let mut events = due(run, &known);
+        events.extend(stuck.is_some().then_some(CommentEvent::Stuck));
         events.retain(|it| !known.contains(it));
         let mut said = Vec::new();
         if events.is_empty() {

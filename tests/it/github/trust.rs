@@ -80,7 +80,7 @@ fn without_code(line: &str) -> String {
 }
 
 #[track_caller]
-fn assert_inert(body: &str) {
+pub(crate) fn assert_inert(body: &str) {
     let live = live(body);
     for meaning in ["<!--", "@", "<img", "<script", "#1\n", "#1 ", "\u{1b}"] {
         assert!(!live.contains(meaning), "{meaning:?} means something in:\n{body}");
