@@ -25,7 +25,7 @@ async fn an_issue_has_everything_that_people_said_of_it() {
     assert_eq!(issue.title, "It is <slow> 🐌");
     assert_eq!(issue.body, "Really.\n<!-- coord:event=completion -->");
     assert_eq!(issue.labels, ["good first issue 🐛"]);
-    assert_eq!(issue.milestone.as_deref(), Some("v1"));
+    assert_eq!(issue.origin.milestone.as_deref(), Some("v1"));
     assert!(issue.open);
     assert_eq!(issue.comments, 1);
     assert_eq!((issue.origin.author.as_str(), issue.origin.association), ("ann", Association::Contributor));
