@@ -151,7 +151,11 @@ fn a_killed_shim_takes_its_worker_along_and_leaves_the_work() {
     let end = fleet.wait(&run);
     assert_eq!(end["outcome"]["kind"], "lost", "{end}");
     assert!(!is_alive(worker));
-    assert_eq!(fleet.beside_the_server().len(), 0, "{:#?}", fleet.beside_the_server());
+    // What is on its way out may take a moment.
+    poll::wait_for("the last process of the run to end", poll::PATIENCE, || {
+        let left = fleet.beside_the_server();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:#?}")) }
+    });
     assert_eq!(fleet.in_store(&text(&end["rescue"]), "words/sea.txt"), "tide");
     assert_eq!(fleet.api.head(&text(&end["branch"])), None);
     fleet.wait_for_no_worktree();

@@ -1,5 +1,7 @@
 //! References of the store: reading them, and moving them by compare-and-swap.
 
+use std::time::Duration;
+
 use coord_core::name::{BranchName, CommitSha};
 use git2::{ErrorCode, Oid, Repository};
 
@@ -42,6 +44,11 @@ pub enum Moved {
     },
 }
 
+/// How often a locked reference is tried again.
+const LOCK_LOOKS: u32 = 40;
+/// How long it is left alone in between.
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 impl Store {
     /// The commit at the tip of `branch` of origin, as of the last fetch.
     pub fn tip(&self, branch: &BranchName) -> Result<Option<CommitSha>, RefError> {
@@ -83,10 +90,10 @@ impl Store {
     ) -> Result<Moved, RefError> {
         let write = |source| RefError::Write { reference: reference.to_owned(), source };
         let repo = self.libgit2().map_err(write)?;
-        let written = match from {
+        let written = patiently(|| match from {
             Some(from) => repo.reference_matching(reference, oid(to), true, oid(from), why),
             None => repo.reference(reference, oid(to), false, why),
-        };
+        });
         match written {
             Ok(_) => Ok(Moved::Done),
             Err(error) => lost_or(&repo, reference, error).map_err(write),
@@ -106,7 +113,7 @@ impl Store {
             return Ok(Moved::Lost { now: found.target().map(sha) });
         }
         // libgit2 compares once more, under the reference's own lock, with the value that was just read.
-        match found.delete() {
+        match patiently(|| found.delete()) {
             Ok(()) => Ok(Moved::Done),
             Err(error) => lost_or(&repo, reference, error).map_err(write),
         }
@@ -126,6 +133,19 @@ impl Store {
             Some(found) => found.map(|_| false).map_err(read),
         }
     }
+}
+
+/// Writes a reference again while another process holds a lock that this takes as well: libgit2 gives up at once
+/// where git itself waits a second (`core.packedRefsTimeout`).
+#[expect(clippy::disallowed_methods, reason = "a lock file of git's tells nobody when it goes")]
+fn patiently<T>(mut write: impl FnMut() -> Result<T, git2::Error>) -> Result<T, git2::Error> {
+    for _ in 0..LOCK_LOOKS {
+        match write() {
+            Err(error) if error.code() == ErrorCode::Locked => std::thread::sleep(LOCK_PAUSE),
+            written => return written,
+        }
+    }
+    write()
 }
 
 fn lost_or(repo: &Repository, reference: &str, error: git2::Error) -> Result<Moved, git2::Error> {
