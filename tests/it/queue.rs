@@ -1,5 +1,7 @@
 //! Runs that wait for their turn: slots and distances hold, and what is queued starts by itself, whoever has gone.
 
+mod machines;
+
 use std::time::Duration;
 
 use coord_testkit::model::{Hold, Step, bash, say};
@@ -207,6 +209,13 @@ fn starts_keep_the_distance_that_the_configuration_asks_for() {
     for pair in starts.windows(2) {
         assert!(pair[1].duration_since(pair[0]) >= distance.try_into().unwrap(), "{starts:?}");
     }
+    for (run, start) in runs.iter().zip(&starts) {
+        // However long it was queued, its machine has as long as any other.
+        let spec = fs_err::read(fleet.run_dir(run).join("spec.json")).unwrap();
+        let spec: Value = serde_json::from_slice(&spec).unwrap();
+        let before: Timestamp = text(&spec["start_before"]).parse().unwrap();
+        assert_eq!(before.duration_since(*start).as_secs(), 60, "{spec:#}");
+    }
     for run in &runs {
         assert_eq!(fleet.wait(run)["outcome"]["kind"], "done");
     }
@@ -236,55 +245,6 @@ fn a_closed_task_leaves_the_queue_and_says_why() {
     fleet.coord(["stop", &busy]).success();
     assert!(!fleet.run_dir(&queued).exists());
     fleet.assert_nothing_runs_without_the_server();
-}
-
-#[test]
-fn a_run_that_may_go_anywhere_goes_where_a_slot_gets_free() {
-    let Some(fleet) = fleet(1) else { return };
-    let here = fleet.serve(env!("CARGO_BIN_EXE_coord"));
-    let (home, port) = (fleet.dir().join("there"), fleet.free_port());
-    fleet.reconfigure(
-        "runtimes:\n",
-        &format!(
-            "  - {{name: there, port: {port}, slots: 1, token_file: {home}/agent/token, repo_paths: {{api: {}}}}}\nruntimes:\n",
-            fleet.api.clone
-        ),
-    );
-    let mut there = fleet.command(env!("CARGO_BIN_EXE_coord"));
-    there.env("COORD_HOME", &home).args(["agent", "--machine", "there"]);
-    let there = Running::start(there);
-    wait_for("the other machine", PATIENCE, || {
-        if there.stderr().contains(" on http://") { Ok(()) } else { Err(there.stderr()) }
-    });
-    let holds = [Hold::new(), Hold::new()];
-    let busy = [("here", "tide"), ("there", "oak")];
-    let busy: Vec<_> = busy
-        .iter()
-        .zip(&holds)
-        .map(|((machine, word), hold)| {
-            let number = fleet.task(&format!("Add {word}"), held(word, hold)).to_string();
-            fleet.coord(["assign", machine, "api", &number]).success();
-            hold.wait_reached();
-            number
-        })
-        .collect();
-    let number = fleet.task("Add rain", [commit("words/rain.txt", "rain", "Add rain"), say("done")]);
-    let run = assign(&fleet, number, &[]);
-    assert_eq!((&run["state"], &run["machine"]), (&json!("queued"), &Value::Null));
-    assert_eq!(run["waits_for"].as_array().unwrap().len(), 2, "{run}");
-    holds[1].release();
-    fleet.wait_until_unattended();
-    let ended = fleet.wait(&id(&run));
-    assert_eq!((&ended["machine"], &ended["outcome"]["kind"]), (&json!("there"), &json!("done")), "{ended}");
-    holds[0].release();
-    for number in &busy {
-        assert_eq!(fleet.wait(number)["outcome"]["kind"], "done");
-    }
-    for server in [here, there] {
-        server.terminate();
-        server.wait().success();
-    }
-    fleet.assert_no_process_left();
 }
 
 #[test]

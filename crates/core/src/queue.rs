@@ -23,7 +23,8 @@ use crate::routing::{Route, route};
 use crate::run::{Reservation, Run, RunState};
 use crate::task::Task;
 
-/// How long a run stays queued at most.
+/// How long a run stays queued at most, by the clock on the wall. Whoever was asleep all the while starts what can
+/// be started before anything is given up.
 pub const CEILING: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What a person said when they gave a task out.

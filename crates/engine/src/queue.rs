@@ -85,7 +85,15 @@ impl Reason {
     }
 }
 
-/// What became of the start of a run whose turn it was.
+/// What is done about a queued run.
+enum Step<'a> {
+    /// It starts there.
+    Start(&'a MachineName),
+    /// It leaves the queue, because of these.
+    Leave(&'a [Blocker]),
+}
+
+/// What became of a step.
 enum Attempt {
     /// It is not queued any more.
     Gone,
@@ -106,13 +114,27 @@ impl Engine {
             Queueing::Busy(run) => return Err(not_ready(Blocker::Running(run))),
             Queueing::NotOpen(state) => return Err(not_ready(Blocker::NotOpen(state.as_str()))),
         };
-        if let Some(caretaker) = &self.caretaker {
-            caretaker.take_over();
-        }
+        self.leave_to_the_caretaker();
         let live = self.live_runs().await?;
         let queue = live.iter().filter(|it| matches!(it.state, RunState::Queued(_)));
         let before = queue.take_while(|it| it.id != run.id).count();
         Ok((run, before + 1))
+    }
+
+    /// What has the slots that the queue waits for is only seen to end by an agent server that runs, which this
+    /// machine's may not since it was restarted.
+    pub(crate) async fn wake_for_queue(&self, running: &[Run]) {
+        let (Some(caretaker), Some(here)) = (&self.caretaker, &self.settings.here) else { return };
+        if !running.iter().any(|it| it.machine() == Some(here)) {
+            return;
+        }
+        let woken = match self.client(here) {
+            Ok(client) => caretaker.wake(here, &client).await,
+            Err(error) => Err(chain(&error)),
+        };
+        if let Err(reason) = woken {
+            tracing::debug!(machine = %here, reason, "the queue may wait for longer than it has to");
+        }
     }
 
     /// Starts what can be started, takes out of the queue what never will be, and says what is left in it.
@@ -122,20 +144,19 @@ impl Engine {
         loop {
             let active = self.live_runs().await?;
             let entries = self.entries(&active).await?;
-            let tried: Vec<_> =
+            let untried: Vec<_> =
                 entries.iter().filter(|it| !failed.contains_key(&it.run.id)).cloned().collect();
-            let turns = self.turns(&tried, &active, &away).await?;
-            let Some((entry, turn)) = self.next_move(&tried, &turns) else {
-                let left = entries.iter().map(|it| left(&it.run, &turns, &failed)).collect::<Vec<_>>();
-                if let (Some(caretaker), false) = (&self.caretaker, left.is_empty()) {
-                    caretaker.take_over();
+            let turns = self.turns(&untried, &active, &away).await?;
+            let Some((entry, step)) = self.next_step(&untried, &turns) else {
+                let left: Vec<_> = entries.iter().map(|it| left(&it.run, &turns, &failed)).collect();
+                if !left.is_empty() {
+                    self.leave_to_the_caretaker();
                 }
                 return Ok(left);
             };
-            let done = match turn {
-                Turn::Start(machine) => self.start_queued(entry, machine).await,
-                Turn::Leave(reasons) => self.leave_queue(&entry.run, reasons).await,
-                Turn::Wait(_) => unreachable!("to wait is no move"),
+            let done = match step {
+                Step::Start(machine) => self.start_queued(entry, machine).await,
+                Step::Leave(reasons) => self.leave_queue(&entry.run, reasons).await,
             };
             match done {
                 Ok(Attempt::Gone) => {}
@@ -185,18 +206,23 @@ impl Engine {
         }))
     }
 
-    /// The first entry that is not to wait. Who cannot wake a machine starts nothing.
-    fn next_move<'a>(
+    /// What is to be done first. Who cannot wake a machine starts nothing.
+    fn next_step<'a>(
         &self,
         entries: &'a [Entry],
         turns: &'a [(RunId, Turn)],
-    ) -> Option<(&'a Entry, &'a Turn)> {
-        let moves = entries.iter().zip(turns.iter().map(|(_, turn)| turn));
-        moves.into_iter().find(|(_, turn)| match turn {
-            Turn::Start(_) => self.caretaker.is_some(),
-            Turn::Leave(_) => true,
-            Turn::Wait(_) => false,
+    ) -> Option<(&'a Entry, Step<'a>)> {
+        entries.iter().zip(turns).find_map(|(entry, (_, turn))| match turn {
+            Turn::Start(machine) => self.caretaker.is_some().then_some((entry, Step::Start(machine))),
+            Turn::Leave(reasons) => Some((entry, Step::Leave(reasons))),
+            Turn::Wait(_) => None,
         })
+    }
+
+    fn leave_to_the_caretaker(&self) {
+        if let Some(caretaker) = &self.caretaker {
+            caretaker.take_over();
+        }
     }
 
     /// Starts a queued run as if it were assigned now.

@@ -56,6 +56,9 @@ impl Engine {
     pub async fn settle(&self) -> Result<Settled, Error> {
         let (runs, queue): (Vec<_>, Vec<_>) =
             self.live_runs().await?.into_iter().partition(|it| it.reservation.is_some());
+        if !queue.is_empty() {
+            self.wake_for_queue(&runs).await;
+        }
         let seen = join_all(runs.iter().map(|run| self.observe(run))).await;
         let mut settled = Settled::default();
         for (run, seen) in runs.iter().zip(seen) {
