@@ -3,10 +3,12 @@
 mod claims;
 mod crash;
 mod doctor;
+mod errors;
 mod flow;
 mod gates;
 mod incident;
 mod limits;
+mod many;
 mod notify;
 mod people;
 mod relations;

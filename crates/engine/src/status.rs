@@ -24,8 +24,8 @@ use crate::{Engine, chain};
 
 /// How many ended runs are shown.
 const RECENT: u32 = 10;
-/// How many open tasks are looked at.
-const TASKS: u32 = 200;
+/// How many open tasks are looked at: as many as are ever listed.
+const TASKS: u32 = 1000;
 
 impl Engine {
     /// Machines, runs, changes and the merge queue; of one machine or of all.
