@@ -2,6 +2,7 @@
 
 mod claims;
 mod crash;
+mod credentials;
 mod doctor;
 mod errors;
 mod flow;
@@ -53,18 +54,22 @@ impl DerefMut for OnGitHub {
 impl OnGitHub {
     /// With the real claude; `None`, which has been reported, where that cannot be had.
     pub(crate) fn with_claude() -> Option<Self> {
-        Some(Self::of(Fleet::with_claude()?, false))
+        Some(Self::of(Fleet::with_claude()?, false, GitHub::start()))
     }
 
     /// With workers that are scripts, for stories that need no model: the first `sh` block of an issue's text.
     pub(crate) fn with_scripts() -> Self {
-        Self::of(Fleet::without_claude(), true)
+        Self::with_scripts_at(GitHub::start())
     }
 
-    fn of(mut fleet: Fleet, scripts: bool) -> Self {
+    /// The same, with this GitHub.
+    pub(crate) fn with_scripts_at(github: GitHub) -> Self {
+        Self::of(Fleet::without_claude(), true, github)
+    }
+
+    fn of(mut fleet: Fleet, scripts: bool, github: GitHub) -> Self {
         // What it prints can be run.
         fleet.install("coord", env!("CARGO_BIN_EXE_coord").into());
-        let github = GitHub::start();
         let octo = github.user("octo");
         let repo = github.repo("acme/api", &fleet.api.origin);
         repo.collaborator("octo", Permission::Write);
@@ -73,8 +78,13 @@ impl OnGitHub {
         let token = octo.token();
         let basic = base64::prelude::BASE64_STANDARD.encode(format!("octo:{token}"));
         let access = format!("[http \"{}/\"]\n\textraHeader = Authorization: Basic {basic}\n", github.url());
+        let authority = if github.url().starts_with("https://") {
+            format!("\tsslCAInfo = {}\n", github.ca_file())
+        } else {
+            String::new()
+        };
         let config = fs_err::read_to_string(fleet.dir().join("gitconfig")).unwrap();
-        fleet.write("gitconfig", &format!("{config}{access}"));
+        fleet.write("gitconfig", &format!("{config}{access}{authority}"));
         fleet.set("GITHUB_TOKEN", token);
         fleet.set("GITHUB_API_URL", github.url());
         let world = Self { fleet, github, repo, scripts };
