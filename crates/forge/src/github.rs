@@ -21,6 +21,7 @@ mod meaning;
 mod model;
 mod protection;
 mod pull;
+mod refusal;
 mod shelf;
 mod text;
 

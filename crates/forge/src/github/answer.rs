@@ -23,14 +23,14 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The answer to a read, just given.
-    pub(crate) fn fresh(at: &str, entry: Entry) -> Self {
-        let Entry { body, next, .. } = entry;
+    pub(crate) fn fresh(at: &str, body: Bytes, next: Option<String>) -> Self {
         Self { at: at.to_owned(), write: false, body, moved: false, known: false, next }
     }
 
-    /// The answer to a read that was here already, and is true.
-    pub(crate) fn kept(at: &str, entry: Entry) -> Self {
-        Self { known: true, ..Self::fresh(at, entry) }
+    /// The answer to a read that was here already, and is true. It may be that there is none.
+    pub(crate) fn kept(at: &str, entry: Entry) -> Result<Self, GitHubError> {
+        let body = entry.body.map_err(|refusal| refusal.error(at))?;
+        Ok(Self { known: true, ..Self::fresh(at, body, entry.next) })
     }
 
     /// The answer to a write.

@@ -26,6 +26,7 @@ use crate::github::credential::Credential;
 use crate::github::error::{GitHubError, quoted};
 use crate::github::exchange::{Request, exchange};
 use crate::github::meaning::{Meaning, understand};
+use crate::github::refusal::Refusal;
 use crate::github::shelf::{Kept, Shelf};
 
 /// How often a read is tried again, and a write that never left.
@@ -50,6 +51,27 @@ pub enum Age {
     /// What was true this long ago will do, and costs no request. Nothing that a write of this credential may
     /// have changed is ever taken.
     Within(Duration),
+    /// The same, but that GitHub refused may be longer ago than an answer. A refusal counts at every look, since
+    /// GitHub cannot be asked whether it has changed.
+    WithinOrRefused {
+        /// How old an answer may be.
+        answer: Duration,
+        /// How old a refusal may be.
+        refusal: Duration,
+    },
+}
+
+impl Age {
+    /// The same, for what GitHub may well refuse, and then for good: a refusal may be as old as `refusal` unless
+    /// it is to be asked now.
+    pub(crate) fn or_refused(self, refusal: Duration) -> Self {
+        match self {
+            Self::Now => Self::Now,
+            Self::Within(answer) | Self::WithinOrRefused { answer, .. } => {
+                Self::WithinOrRefused { answer, refusal }
+            }
+        }
+    }
 }
 
 /// Where a broker finds GitHub and keeps its state.
@@ -197,26 +219,33 @@ impl Broker {
     /// One read. What it gives instead of an answer is where that lies.
     async fn read(&self, at: &str, path: &str, age: Age) -> Result<Result<Answer, String>, GitHubError> {
         let known = match self.find(path, age).await? {
-            Found::Fresh(entry) => return Ok(Ok(Answer::kept(at, entry))),
+            Found::Fresh(entry) => return Answer::kept(at, entry).map(Ok),
             Found::Ask(known) => known,
         };
         let asked = (self.clock)();
         let absolute = self.address.absolute(path);
         let etag = known.as_ref().and_then(|it| it.etag.as_deref());
         let request = Request { method: &Method::GET, path: &absolute, etag, body: None };
-        match self.ask(at, request).await? {
+        let meaning = self.ask(at, request).await;
+        if let (Err(error), Age::WithinOrRefused { .. }) = (&meaning, age)
+            && let Some(refusal) = Refusal::of(error)
+        {
+            self.keep(path, Entry { etag: None, next: None, body: Err(refusal), known: asked }).await?;
+        }
+        match meaning? {
             Meaning::Done(reply) => {
                 let next = reply.next().map(str::to_owned);
                 let etag = reply.header(header::ETAG.as_str()).map(str::to_owned);
-                let entry = Entry { etag, next, body: reply.body, known: asked };
-                self.keep(path, entry.clone()).await?;
-                Ok(Ok(Answer::fresh(at, entry)))
+                let body = reply.body;
+                let entry = Entry { etag, next: next.clone(), body: Ok(body.clone()), known: asked };
+                self.keep(path, entry).await?;
+                Ok(Ok(Answer::fresh(at, body, next)))
             }
             Meaning::Unchanged(reply) => {
                 let entry = known.ok_or_else(|| unasked(at.to_owned()))?;
                 self.confirm(path, asked).await?;
                 let next = reply.next().map(str::to_owned).or(entry.next);
-                Ok(Ok(Answer::kept(at, Entry { next, ..entry })))
+                Answer::kept(at, Entry { next, ..entry }).map(Ok)
             }
             Meaning::Elsewhere(to) => Ok(Err(to)),
         }
@@ -251,11 +280,9 @@ impl Broker {
         self.shelf
             .run(move |kept| {
                 let known = kept.cache.load(&path);
-                match (known, age) {
-                    (Some(entry), Age::Within(age)) if kept.is_fresh(&entry, age, now)? => {
-                        Ok(Found::Fresh(entry))
-                    }
-                    (known, Age::Now | Age::Within(_)) => {
+                match known {
+                    Some(entry) if kept.is_fresh(&entry, age, now)? => Ok(Found::Fresh(entry)),
+                    known => {
                         kept.ledger.update(|budget| budget.admit(now))??;
                         Ok(Found::Ask(known))
                     }

@@ -19,6 +19,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::github::refusal::Refusal;
 use crate::github::sha256;
 
 /// How much is kept.
@@ -50,8 +51,8 @@ pub(crate) struct Entry {
     pub(crate) etag: Option<String>,
     /// The address of the next page.
     pub(crate) next: Option<String>,
-    /// The answer itself.
-    pub(crate) body: Bytes,
+    /// The answer itself, or that there is none.
+    pub(crate) body: Result<Bytes, Refusal>,
     /// When it was last known to be true.
     pub(crate) known: Timestamp,
 }
@@ -63,6 +64,7 @@ struct Head {
     etag: Option<String>,
     next: Option<String>,
     digest: String,
+    refusal: Option<Refusal>,
 }
 
 impl Cache {
@@ -80,6 +82,7 @@ impl Cache {
         let head: Head = serde_json::from_slice(&content[..end]).ok()?;
         let body = content.slice(end + 1..);
         let whole = head.path == path && head.digest == sha256(&body);
+        let body = head.refusal.map_or(Ok(body), Err);
         whole.then_some(Entry { etag: head.etag, next: head.next, body, known })
     }
 
@@ -88,11 +91,13 @@ impl Cache {
     /// # Errors
     /// When the directory cannot be written; the answer is good all the same.
     pub(crate) fn store(&self, path: &str, entry: &Entry) -> io::Result<()> {
+        let body = entry.body.as_deref().unwrap_or_default();
         let head = Head {
             path: path.to_owned(),
             etag: entry.etag.clone(),
             next: entry.next.clone(),
-            digest: sha256(&entry.body),
+            digest: sha256(body),
+            refusal: entry.body.as_ref().err().cloned(),
         };
         let file = self.file(path);
         let number = self.scratch.fetch_add(1, Ordering::Relaxed);
@@ -101,7 +106,7 @@ impl Cache {
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&scratch)?;
         new.write_all(&serde_json::to_vec(&head)?)?;
         new.write_all(b"\n")?;
-        new.write_all(&entry.body)?;
+        new.write_all(body)?;
         new.set_modified(SystemTime::from(entry.known))?;
         fs::rename(&scratch, &file)?;
         self.sweep()
@@ -175,7 +180,7 @@ mod tests {
     }
 
     fn entry(body: &str, known: Timestamp) -> Entry {
-        let body = Bytes::from(body.to_owned());
+        let body = Ok(Bytes::from(body.to_owned()));
         Entry { etag: Some("W/\"1\"".to_owned()), next: None, body, known }
     }
 
@@ -196,6 +201,18 @@ mod tests {
         assert_eq!(cache.load("/a"), Some(Entry { known: at(9), ..first }));
         cache.confirm("/b", at(9)).unwrap();
         assert_eq!(cache.load("/b"), None);
+    }
+
+    #[test]
+    fn a_refusal_comes_back_as_one_and_an_answer_takes_its_place() {
+        let (_held, cache) = cache(Bound::USUAL);
+        let refusal = Refusal::Forbidden { message: "no".to_owned(), needs: None };
+        let refused = Entry { etag: None, next: None, body: Err(refusal), known: at(0) };
+        cache.store("/a", &refused).unwrap();
+        assert_eq!(cache.load("/a"), Some(refused));
+        let answer = entry("[1]", at(1));
+        cache.store("/a", &answer).unwrap();
+        assert_eq!(cache.load("/a"), Some(answer));
     }
 
     #[test]

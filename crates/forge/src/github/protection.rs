@@ -3,6 +3,8 @@
 //! Classic protection can be read by who administers the repository only. What everybody may read is whether
 //! there is any, and which checks it asks for; rulesets can be read by everybody.
 
+use std::time::Duration;
+
 use coord_core::forge::{Protection, Rules};
 use coord_core::name::BranchName;
 use serde::Deserialize;
@@ -12,6 +14,10 @@ use crate::github::address::encoded;
 use crate::github::answer::Answer;
 use crate::github::broker::Age;
 use crate::github::error::GitHubError;
+
+/// How long ago a credential may have been refused the rules of a branch, where they are only shown. Whoever acts on
+/// them asks.
+const REFUSED: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, Deserialize)]
 struct Branch {
@@ -90,7 +96,11 @@ impl GitHub {
     /// What any read may end in; rules that the credential may not see are [`Protection::Unknown`].
     pub async fn protection(&self, branch: &BranchName, age: Age) -> Result<Protection, GitHubError> {
         let at = self.path(&format!("/branches/{}", encoded(branch.as_str())));
-        let known: Branch = self.broker.get(&at, age).await?.parse()?;
+        let branch_itself = self.broker.get(&at, age).await?;
+        let known: Branch = branch_itself.parse()?;
+        // What protects a branch shows in what everybody may read of it. While that is as it was, so is what only
+        // some may read.
+        let age = age.or_refused(if branch_itself.known { REFUSED } else { Duration::ZERO });
         let mut rules = Rules::default();
         let mut unreadable = Vec::new();
         match self.rulesets(branch, age).await? {

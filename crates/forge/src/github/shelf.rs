@@ -2,11 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::github::broker::Age;
 use crate::github::cache::{Bound, Cache, Entry, private_directory};
 use crate::github::error::GitHubError;
 use crate::github::ledger::Ledger;
@@ -58,11 +58,16 @@ impl Shelf {
 }
 
 impl Kept {
-    /// Whether `entry` was true no longer than `age` ago, and after the last write of this credential.
-    pub(crate) fn is_fresh(&self, entry: &Entry, age: Duration, now: Timestamp) -> Result<bool, GitHubError> {
-        let Ok(age) = SignedDuration::try_from(age) else { return Ok(false) };
+    /// Whether `entry` is young enough, and was true after the last write of this credential.
+    pub(crate) fn is_fresh(&self, entry: &Entry, age: Age, now: Timestamp) -> Result<bool, GitHubError> {
+        let most = match (age, &entry.body) {
+            (Age::Now, _) | (Age::Within(_), Err(_)) => return Ok(false),
+            (Age::Within(most) | Age::WithinOrRefused { answer: most, .. }, Ok(_)) => most,
+            (Age::WithinOrRefused { refusal: most, .. }, Err(_)) => most,
+        };
+        let Ok(most) = SignedDuration::try_from(most) else { return Ok(false) };
         let old = now.duration_since(entry.known);
-        if old.is_negative() || old > age {
+        if old.is_negative() || old > most {
             return Ok(false);
         }
         Ok(self.ledger.read()?.wrote().is_none_or(|wrote| wrote < entry.known))

@@ -1,9 +1,14 @@
 //! The rules of a branch, and what is known of them without the right to see them.
 
+use std::time::Duration;
+
 use coord_core::forge::{Protection as Known, Rules};
+use coord_forge::github::broker::Age;
 use coord_testkit::github::{Permission, Protection};
 
 use crate::site::{NOW, Site, name, token};
+
+const SHOWN: Age = Age::Within(Duration::from_secs(45));
 
 fn checks(names: &[&str]) -> Protection {
     Protection { required_checks: names.iter().map(|it| (*it).to_owned()).collect(), ..Protection::default() }
@@ -62,4 +67,34 @@ async fn a_branch_that_only_some_may_push_to_takes_pull_requests_only() {
     let client = site.client(&token(&site.github.user("root").token()));
     let protection = client.protection(&name("main"), NOW).await.unwrap();
     assert!(matches!(&protection, Known::Known(rules) if rules.pull_request_only), "{protection:?}");
+}
+
+#[tokio::test]
+async fn rules_that_may_not_be_seen_are_not_asked_for_at_every_look_but_whoever_acts_asks() {
+    let site = Site::new();
+    site.api.protect("main", checks(&["build"]));
+    let client = site.octo();
+    let asked_by_a_look = async |age: Age, later: u64| {
+        site.github.advance(Duration::from_secs(later));
+        let before = site.github.requests().len();
+        let protection = client.protection(&name("main"), age).await.unwrap();
+        let asked = site.github.requests().split_off(before);
+        (protection, asked.iter().filter(|it| it.path.ends_with("/protection")).count())
+    };
+    let (first, asked) = asked_by_a_look(SHOWN, 0).await;
+    assert!(matches!(&first, Known::Unknown { .. }) && asked == 1, "{first:?}");
+    assert_eq!(asked_by_a_look(SHOWN, 60).await, (first.clone(), 0));
+    assert_eq!(asked_by_a_look(NOW, 0).await, (first.clone(), 1));
+    assert_eq!(asked_by_a_look(SHOWN, 15 * 60).await, (first, 1));
+
+    // Everybody sees that it is protected otherwise.
+    site.api.protect("main", checks(&["build", "lint"]));
+    assert_eq!(asked_by_a_look(SHOWN, 60).await.1, 1);
+    assert_eq!(asked_by_a_look(SHOWN, 60).await.1, 0);
+
+    // Once they have been seen, that they could not be is past.
+    site.api.collaborator("octo", Permission::Admin);
+    let (seen, _) = asked_by_a_look(NOW, 0).await;
+    assert!(matches!(seen, Known::Known(_)), "{seen:?}");
+    assert_eq!(asked_by_a_look(SHOWN, 60).await, (seen, 1));
 }
