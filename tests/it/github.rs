@@ -13,6 +13,7 @@ mod many;
 mod notify;
 mod people;
 mod relations;
+mod requests;
 mod slash;
 mod trust;
 

@@ -152,7 +152,7 @@ fn a_killed_shim_takes_its_worker_along_and_leaves_the_work() {
     assert_eq!(end["outcome"]["kind"], "lost", "{end}");
     assert!(!is_alive(worker));
     // What is on its way out may take a moment.
-    poll::wait_for("the last process of the run to end", poll::PATIENCE, || {
+    wait_for("the last process of the run to end", PATIENCE, || {
         let left = fleet.beside_the_server();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:#?}")) }
     });

@@ -6,13 +6,14 @@
 //! | [`model`] | the model behind the real `claude`: a scripted Anthropic API on loopback |
 //! | [`github`] | GitHub: its API, its git server and its webhooks, with real repositories behind them |
 //! | [`claude`], [`need`] | the pinned CLI itself, and what is said when a machine cannot have it |
-//! | [`poll`], [`hold`] | waiting for facts, and making others wait |
+//! | [`poll`], [`hold`], [`ageing`] | waiting for facts, making others wait, and not having to wait |
 //!
 //! What must hold: a test sees no file, variable or process of the machine but `PATH`, leaves none behind, and
 //! asserts on the state of the world (refs, files, processes, requests that arrived), never on calls. The crate
 //! is a development dependency only; nothing of it is compiled into what ships. A test's failure is a panic, so
 //! functions here panic with everything a reader of the failure needs, and return no errors to pass on.
 
+pub mod ageing;
 pub mod claude;
 pub mod github;
 pub mod hold;

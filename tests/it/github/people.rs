@@ -1,7 +1,8 @@
 //! People act on GitHub while coord works: the board follows them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use coord_testkit::ageing::age;
 use coord_testkit::github::MergeMethod;
 use serde_json::Value;
 
@@ -11,18 +12,12 @@ use crate::fleet::text;
 impl OnGitHub {
     /// Lets what is known of GitHub grow old by as much as somebody who looks every minute would find.
     pub(crate) fn a_minute_later(&self) {
-        let mut directories = vec![self.coord_home().join("github")];
-        while let Some(directory) = directories.pop() {
-            for entry in directory.read_dir_utf8().unwrap().map(Result::unwrap) {
-                if entry.path().is_dir() {
-                    directories.push(entry.path().to_owned());
-                    continue;
-                }
-                let file = fs_err::File::options().append(true).open(entry.path()).unwrap();
-                let then: SystemTime = file.metadata().unwrap().modified().unwrap() - Duration::from_secs(60);
-                file.file().set_modified(then).unwrap();
-            }
-        }
+        self.later(Duration::from_secs(60));
+    }
+
+    /// Lets what is known of GitHub be older by so much.
+    pub(crate) fn later(&self, by: Duration) {
+        age(&self.coord_home().join("github"), by);
     }
 
     fn queue(&self) -> Vec<Value> {
