@@ -245,7 +245,7 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
         Blocker::TooSoon { .. } | Blocker::Away(_) => {
             format!("`coord assign auto {} {}` queues it, and it starts by itself", task.repo, task.number)
         }
-        Blocker::NotServed { .. } | Blocker::UnknownMachine(_) => {
+        Blocker::NotServed { .. } | Blocker::Lacks { .. } | Blocker::UnknownMachine(_) => {
             "`coord config` shows which machine works on what".to_owned()
         }
         Blocker::WaitsFor(other) => format!("`coord why {other}` says where that one is"),

@@ -50,6 +50,13 @@ pub enum Blocker {
         /// How they stand to the repository.
         association: Association,
     },
+    /// The machine cannot do something that a label of the task says it needs.
+    Lacks {
+        /// The machine.
+        machine: MachineName,
+        /// What it cannot do.
+        capability: String,
+    },
     /// The machine does not work on this repo.
     NotServed {
         /// The machine.
@@ -106,7 +113,7 @@ impl Blocker {
             Self::WaitsFor(_) => Lift::BySomebody { when: "when that one is merged" },
             Self::Related(_) => Lift::BySomebody { when: "when that one is closed" },
             Self::ClaimsUnknown { .. } => Lift::BySomebody { when: "when that can be found out" },
-            Self::NotServed { .. } | Self::UnknownMachine(_) => {
+            Self::NotServed { .. } | Self::Lacks { .. } | Self::UnknownMachine(_) => {
                 Lift::BySomebody { when: "when the configuration says otherwise" }
             }
             Self::NotOpen(_)
@@ -150,6 +157,9 @@ impl fmt::Display for Blocker {
             }
             Self::Untrusted { author, association } => {
                 write!(f, "its author {author} is not among those trusted ({association})")
+            }
+            Self::Lacks { machine, capability } => {
+                write!(f, "machine `{machine}` does not have `{capability}`, which a label says it needs")
             }
             Self::NotServed { machine, repo } => write!(f, "machine `{machine}` does not work on `{repo}`"),
             Self::NoSlot { machine, slots } => {
@@ -217,9 +227,20 @@ pub fn blockers(
         if !machine.serves(&task.task.repo) {
             blockers.push(Blocker::NotServed { machine: machine.name.clone(), repo: task.task.repo.clone() });
         }
+        blockers.extend(lacks(machine, task));
         blockers.extend(no_slot(&machine.name, machine.slots, active));
     }
     blockers
+}
+
+/// How the labels begin that name what a machine must be able to do for a task: `needs:gpu`.
+const NEEDS: &str = "needs:";
+
+/// What the machine cannot do of what the task's labels ask for.
+pub(crate) fn lacks(machine: &Machine, task: &Task) -> Vec<Blocker> {
+    let needed = task.labels.iter().filter_map(|it| it.strip_prefix(NEEDS)).map(str::trim);
+    let missing = needed.filter(|it| !machine.capabilities.iter().any(|has| has == it));
+    missing.map(|it| Blocker::Lacks { machine: machine.name.clone(), capability: it.to_owned() }).collect()
 }
 
 /// Whether every one of the `slots` of `machine` is taken by one of the `active` runs.
@@ -292,6 +313,18 @@ mod tests {
                 Blocker::WaitsForMissing(named(4)),
             ]
         );
+    }
+
+    #[test]
+    fn a_label_says_what_a_machine_must_be_able_to_do() {
+        let labels = vec!["needs:gpu".to_owned(), "needs:gtk".to_owned(), "bug".to_owned()];
+        let wanted = Task { labels, ..task(1, &[], TaskState::Open) };
+        let able = |capabilities: &[&str]| Machine {
+            capabilities: capabilities.iter().map(|it| (*it).to_owned()).collect(),
+            ..machine(2)
+        };
+        let blocked = |machine: &Machine| blockers(&wanted, &[], &[], &[], Some(machine)).len();
+        assert_eq!([&["gpu", "gtk"][..], &["gpu"], &[]].map(|it| blocked(&able(it))), [0, 1, 2]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::machine::Machine;
 use crate::name::MachineName;
-use crate::readiness::{Blocker, no_slot};
+use crate::readiness::{Blocker, lacks, no_slot};
 use crate::run::Run;
 use crate::task::Task;
 
@@ -17,7 +17,8 @@ pub enum Route<'a> {
     Nowhere(Vec<Blocker>),
 }
 
-/// Picks the machine with the most free slots of those that serve the task's repo; `here` wins a tie, since
+/// Picks the machine with the most free slots of those that serve the task's repo and can do what its labels ask for;
+/// `here` wins a tie, since
 /// what runs here costs no network. Those that are `away` are not counted on.
 #[must_use]
 pub fn route<'a>(
@@ -39,6 +40,11 @@ pub fn route<'a>(
     let mut refusals = Vec::new();
     let mut candidates = Vec::new();
     for machine in serving {
+        let lacks = lacks(machine, task);
+        if !lacks.is_empty() {
+            refusals.extend(lacks);
+            continue;
+        }
         let away = away.contains(&machine.name).then(|| Blocker::Away(machine.name.clone()));
         match away.or_else(|| no_slot(&machine.name, machine.slots, active)) {
             Some(refusal) => refusals.push(refusal),

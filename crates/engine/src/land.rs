@@ -154,9 +154,37 @@ impl Engine {
                 Landed::At(commit)
             }
             MergeAnswer::HeadMoved => Landed::BaseMoved,
-            MergeAnswer::NotAllowed { reason } => Landed::Refused(format!(
-                "a push was refused ({refusal}), and GitHub does not merge it: {reason}"
-            )),
+            MergeAnswer::NotAllowed { reason } => {
+                let hint = self.workflow_hint(github, number, repo).await?;
+                Landed::Refused(format!(
+                    "a push was refused ({refusal}), and GitHub does not merge it: {reason}{hint}"
+                ))
+            }
+        })
+    }
+
+    /// Whether a refusal may come of what the change touches: GitHub takes changes of workflows only from tokens with
+    /// a scope of its own for that (docs.github.com, "Scopes for OAuth apps").
+    async fn workflow_hint(
+        &self,
+        github: &GitHub,
+        number: u64,
+        repo: &RepoName,
+    ) -> Result<&'static str, Error> {
+        let scopes = match self.github_standing().await {
+            Some(Ok(standing)) => standing.scopes,
+            Some(Err(_)) | None => None,
+        };
+        if scopes.is_none_or(|it| it.contains("workflow")) {
+            return Ok("");
+        }
+        let files = github.files(number, Age::Now).await;
+        let files = files.map_err(Error::github(repo, "reading a pull request's files"))?;
+        let touched = files.iter().any(|it| it.starts_with(".github/workflows/"));
+        Ok(if touched {
+            " (it changes files under .github/workflows: the token lacks the scope `workflow`)"
+        } else {
+            ""
         })
     }
 

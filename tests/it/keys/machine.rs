@@ -67,6 +67,13 @@ pub(super) fn capabilities_are_told() {
         assert_eq!(house.machine()["capabilities"], told);
         assert_eq!(health(house.port)["capabilities"], told);
     }
+    let number = house.add(&["Draw it", "--label", "needs:gtk"]);
+    assert_eq!(blockers(&house.plan(number)), "");
+    house.says("", "capabilities: [gpu]", "");
+    let said = blockers(&house.plan(number));
+    assert!(said.contains("does not have `gtk`"), "{said}");
+    let auto = house.coord(["assign", "auto", "api", &number.to_string()]).exits(5);
+    assert!(auto.stderr.contains("does not have `gtk`"), "{}", auto.stderr);
 }
 
 #[test]

@@ -166,7 +166,8 @@ pub(super) struct MachineEntry {
     /// Port of its agent server. Default: 7433.
     #[serde(default = "agent_port")]
     pub port: NonZeroU16,
-    /// What it can do, in your own words. Default: nothing in particular.
+    /// What it can do, in your own words. A task with the label `needs:gpu` goes to machines that have `gpu`. Default:
+    /// nothing in particular.
     #[serde(default)]
     pub capabilities: Vec<String>,
     /// The repos it works on. Default: every repo.
