@@ -35,7 +35,6 @@ struct Short {
 struct Classic {
     required_status_checks: Option<StatusChecks>,
     required_pull_request_reviews: Option<Reviews>,
-    /// There when only some may push.
     lock_branch: Option<Switch>,
 }
 

@@ -60,13 +60,13 @@ async fn protection_that_may_not_be_seen_is_unknown_with_what_everybody_sees() {
 }
 
 #[tokio::test]
-async fn a_branch_that_only_some_may_push_to_takes_pull_requests_only() {
+async fn whether_one_is_among_those_who_may_push_is_found_out_by_pushing() {
     let site = Site::new();
     site.api.collaborator("root", Permission::Admin);
     site.api.protect("main", Protection { restrict_pushes: Some(Vec::new()), ..Protection::default() });
     let client = site.client(&token(&site.github.user("root").token()));
     let protection = client.protection(&name("main"), NOW).await.unwrap();
-    assert!(matches!(&protection, Known::Known(rules) if rules.pull_request_only), "{protection:?}");
+    assert!(matches!(&protection, Known::Known(rules) if !rules.pull_request_only), "{protection:?}");
 }
 
 #[tokio::test]
