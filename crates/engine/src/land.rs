@@ -147,11 +147,11 @@ impl Engine {
         })
         .await?;
         let order = MergeOrder { number, method, head: &head, title: Some(&title), message: Some(&message) };
-        let answer = github.merge(&order).await;
-        Ok(match answer.map_err(Error::github(repo, "merging a pull request"))? {
+        let answer = github.merge(&order).await.map_err(Error::github(repo, "merging a pull request"))?;
+        let landed = match answer {
             MergeAnswer::Merged { commit } => {
                 self.compare(&candidate.change, &commit).await?;
-                Landed::At(commit)
+                return Ok(Landed::At(commit));
             }
             MergeAnswer::HeadMoved => Landed::BaseMoved,
             MergeAnswer::NotAllowed { reason } => {
@@ -160,7 +160,15 @@ impl Engine {
                     "a push was refused ({refusal}), and GitHub does not merge it: {reason}{hint}"
                 ))
             }
+        };
+        // Whoever merges it after this is not held to what was to be merged now.
+        let (store, change) = (store.clone(), candidate.change.clone());
+        blocking(move || {
+            let forgotten = Landing { store: &store, change: &change }.expect_nothing();
+            forgotten.map_err(Error::git(&change.task.repo, "forgetting what a merge had to give"))
         })
+        .await?;
+        Ok(landed)
     }
 
     /// Whether a refusal may come of what the change touches: GitHub takes changes of workflows only from tokens with

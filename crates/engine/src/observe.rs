@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coord_board::{Merging, Noted};
-use coord_core::change::{Change, PullRequestState};
+use coord_core::change::{Change, PullRequest, PullRequestState};
 use coord_core::forge::{Pull, Review, ReviewVerdict};
 use coord_core::merge::Candidate;
 use coord_core::name::{CommitSha, RepoName};
@@ -42,19 +42,27 @@ impl Engine {
         listed: &mut Listed,
         freshness: Freshness,
     ) -> Result<Observed, Error> {
+        candidate.paused = self.paused(&candidate.change.task.repo).await?.map(|it| it.reason);
+        match self.ask_forge(&mut candidate, listed, freshness).await {
+            Ok(Seen::Merged) => return Ok(Observed::Merged),
+            Ok(Seen::Unmerged(on_forge)) => candidate.on_forge = on_forge,
+            Err(Unseen::Forge(reason)) => candidate.on_forge = OnForge::Unread { reason },
+            Err(Unseen::Here(error)) => return Err(error),
+        }
+        Ok(Observed::Candidate(Box::new(candidate)))
+    }
+
+    async fn ask_forge(
+        &self,
+        candidate: &mut Candidate,
+        listed: &mut Listed,
+        freshness: Freshness,
+    ) -> Result<Seen, Unseen> {
         let name = candidate.change.task.repo.clone();
-        candidate.paused = self.paused(&name).await?.map(|it| it.reason);
-        let github = match self.github(&name).await {
-            Ok(Some(github)) => github,
-            Ok(None) => return Ok(Observed::Candidate(Box::new(candidate))),
-            Err(error) => {
-                candidate.on_forge = OnForge::Unread { reason: chain(&error) };
-                return Ok(Observed::Candidate(Box::new(candidate)));
-            }
-        };
+        let github = self.github(&name).await.map_err(|error| Unseen::Forge(chain(&error)))?;
+        let Some(github) = github else { return Ok(Seen::Unmerged(OnForge::Board)) };
         if candidate.change.head().is_none() {
-            candidate.on_forge = OnForge::Nothing;
-            return Ok(Observed::Candidate(Box::new(candidate)));
+            return Ok(Seen::Unmerged(OnForge::Nothing));
         }
         let age = match freshness {
             Freshness::Origin => Age::Now,
@@ -64,79 +72,57 @@ impl Engine {
             let pulls = github.open_pulls(age).await.map_err(|error| chain(&error));
             listed.repos.insert(name.clone(), pulls);
         }
-        let pulls = match &listed.repos[&name] {
-            Ok(pulls) => pulls,
-            Err(reason) => {
-                candidate.on_forge = OnForge::Unread { reason: reason.clone() };
-                return Ok(Observed::Candidate(Box::new(candidate)));
-            }
-        };
-        let open = pulls.iter().find(|it| is_of(it, &candidate)).cloned();
-        match self.see(&github, &mut candidate, open, age).await {
-            Ok(true) => Ok(Observed::Candidate(Box::new(candidate))),
-            Ok(false) => Ok(Observed::Merged),
-            Err(Seeing::GitHub(error)) => {
-                candidate.on_forge = OnForge::Unread { reason: chain(&error) };
-                Ok(Observed::Candidate(Box::new(candidate)))
-            }
-            Err(Seeing::Here(error)) => Err(error),
-        }
-    }
-
-    /// `false` when the pull request turned out to be merged.
-    async fn see(
-        &self,
-        github: &GitHub,
-        candidate: &mut Candidate,
-        open: Option<Pull>,
-        age: Age,
-    ) -> Result<bool, Seeing> {
+        let pulls = listed.repos[&name].as_ref().map_err(|reason| Unseen::Forge(reason.clone()))?;
+        let open = pulls.iter().find(|it| is_of(it, candidate)).cloned();
         let pull = match (open, &candidate.pull_request) {
             (Some(open), _) => open,
-            (None, None) => {
-                candidate.on_forge = OnForge::Nothing;
-                return Ok(true);
-            }
+            (None, None) => return Ok(Seen::Unmerged(OnForge::Nothing)),
             // It is not among the open ones any more.
             (None, Some(known)) => github.pull(known.number, Age::Now).await?,
         };
         match &pull.state {
-            PullRequestState::Open => {}
+            PullRequestState::Open => {
+                candidate.pull_request = self.note_pull(&candidate.change, &pull).await?;
+                let facts = self.facts(&github, &candidate.change, pull, age).await?;
+                Ok(Seen::Unmerged(OnForge::Seen(Box::new(facts))))
+            }
             PullRequestState::Merged { commit } => {
                 candidate.pull_request = None;
-                candidate.on_forge = OnForge::Nothing;
-                return Ok(!self.merged_elsewhere(&candidate.change, &pull, commit).await?);
+                self.merged_elsewhere(&candidate.change, &pull, commit).await.map_err(Unseen::Here)
             }
             PullRequestState::Closed => {
-                self.note_pull(&candidate.change, &pull).await?;
                 candidate.pull_request = None;
-                candidate.on_forge = OnForge::Nothing;
-                return Ok(true);
+                self.note_pull(&candidate.change, &pull).await?;
+                Ok(Seen::Unmerged(OnForge::Nothing))
             }
         }
-        candidate.pull_request = self.note_pull(&candidate.change, &pull).await?;
+    }
+
+    /// Everything else that decides whether an open pull request may merge.
+    async fn facts(
+        &self,
+        github: &GitHub,
+        change: &Change,
+        pull: Pull,
+        age: Age,
+    ) -> Result<PullFacts, Unseen> {
         let checks = github.checks(&pull.head, age).await?;
         let reviews = github.reviews(pull.number, age).await?;
         let protection = github.protection(&pull.base_branch, age).await?;
-        let said = self.repo(&candidate.change.task.repo)?.forge.github().cloned();
-        let same_patch = self.same_patch(&candidate.change, &pull.head, &reviews).await?;
-        candidate.on_forge = OnForge::Seen(Box::new(PullFacts {
+        let said = self.repo(&change.task.repo)?.forge.github().cloned();
+        let same_patch = self.same_patch(change, &pull.head, &reviews).await?;
+        Ok(PullFacts {
             pull,
             checks,
             reviews,
             protection: protection.or_configured(said.as_ref().and_then(|it| it.protection.as_ref())),
             may_skip: said.map(|it| it.may_skip).unwrap_or_default(),
             same_patch,
-        }));
-        Ok(true)
+        })
     }
 
     /// Takes in what the forge says of a change's pull request.
-    pub(crate) async fn note_pull(
-        &self,
-        change: &Change,
-        pull: &Pull,
-    ) -> Result<Option<coord_core::change::PullRequest>, Error> {
+    pub(crate) async fn note_pull(&self, change: &Change, pull: &Pull) -> Result<Option<PullRequest>, Error> {
         let noted = Noted {
             number: pull.number,
             title: pull.title.clone(),
@@ -148,22 +134,22 @@ impl Engine {
         noted.map_err(Error::board("taking in a pull request"))
     }
 
-    /// Records that somebody merged the pull request on the forge. `false` when the board cannot follow, since a
-    /// worker is still at it.
+    /// Records that somebody merged the pull request on the forge. The board cannot follow while a worker is still
+    /// at it.
     async fn merged_elsewhere(
         &self,
         change: &Change,
         pull: &Pull,
         commit: &CommitSha,
-    ) -> Result<bool, Error> {
+    ) -> Result<Seen, Error> {
         let mut change = change.clone();
         self.adopt(&mut change, &pull.head).await?;
         self.compare(&change, commit).await?;
         match self.record_landed(&change, commit).await? {
-            Merging::Merged => Ok(true),
+            Merging::Merged => Ok(Seen::Merged),
             Merging::LostRace(newer) => {
                 tracing::warn!(task = %newer.task, %commit, "merged on the forge, but the board had moved on");
-                Ok(false)
+                Ok(Seen::Unmerged(OnForge::Nothing))
             }
         }
     }
@@ -213,19 +199,27 @@ fn is_of(pull: &Pull, candidate: &Candidate) -> bool {
     known.map_or(pull.same_repo && pull.branch == candidate.change.branch, |known| known == pull.number)
 }
 
-/// Why a pull request could not be seen: on the forge's side, which is a fact about it, or on ours.
-enum Seeing {
-    GitHub(GitHubError),
+/// What was seen of a candidate on its forge.
+enum Seen {
+    /// That its pull request is merged, which the board knows now as well.
+    Merged,
+    /// This.
+    Unmerged(OnForge),
+}
+
+/// Why nothing was seen: on the forge's side, which is a fact about the candidate, or on ours.
+enum Unseen {
+    Forge(String),
     Here(Error),
 }
 
-impl From<GitHubError> for Seeing {
+impl From<GitHubError> for Unseen {
     fn from(error: GitHubError) -> Self {
-        Self::GitHub(error)
+        Self::Forge(chain(&error))
     }
 }
 
-impl From<Error> for Seeing {
+impl From<Error> for Unseen {
     fn from(error: Error) -> Self {
         Self::Here(error)
     }

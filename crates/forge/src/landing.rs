@@ -177,11 +177,7 @@ impl Landing<'_> {
     /// # Errors
     /// When the store cannot be written.
     pub fn forget(&self) -> Result<(), LandError> {
-        if let Some(commit) = self.store.read_ref(&self.expectation()).map_err(LandError::Note)? {
-            match self.store.delete_ref(&self.expectation(), &commit).map_err(LandError::Note)? {
-                Moved::Done | Moved::Lost { .. } => {}
-            }
-        }
+        self.expect_nothing()?;
         for commit in self.store.refs_below(&self.notes()).map_err(LandError::Note)? {
             match self.store.delete_ref(&self.note_of(&commit), &commit).map_err(LandError::Note)? {
                 Moved::Done | Moved::Lost { .. } => {}
@@ -217,6 +213,19 @@ impl Landing<'_> {
             return Ok(None);
         };
         self.store.tree_of(&commit).map(Some).map_err(LandError::History)
+    }
+
+    /// Removes what the forge had to give, once it is known to give nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn expect_nothing(&self) -> Result<(), LandError> {
+        if let Some(commit) = self.store.read_ref(&self.expectation()).map_err(LandError::Note)? {
+            match self.store.delete_ref(&self.expectation(), &commit).map_err(LandError::Note)? {
+                Moved::Done | Moved::Lost { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     fn expectation(&self) -> String {
