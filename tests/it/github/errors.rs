@@ -220,6 +220,8 @@ fn github_is_left_alone_when_it_fails_and_what_is_known_is_shown() {
     let world = OnGitHub::with_scripts();
     let number = world.simple("Do it");
     world.document(&["task", "list"]);
+    // What is known is too old to be shown without asking.
+    world.a_minute_later();
     world.github.fault(on("GET", ISSUE).times(5).status(503));
     let assign = ["assign", "auto", "api", &number.to_string()];
     let failed = world.coord(assign).exits(6);
@@ -230,7 +232,6 @@ fn github_is_left_alone_when_it_fails_and_what_is_known_is_shown() {
     world.coord(assign).exits(6);
     let before = world.github.requests().len();
     world.in_vain(&assign, 6, "unreachable", "GitHub failed several times in a row and is left alone until");
-    world.a_minute_later();
     let listed = world.coord(["task", "list"]).success();
     assert!(listed.stdout.contains("Do it") && listed.stderr.contains("as of the last look"), "{listed:?}");
     let status = world.document(&["status"])["data"]["github"].clone();
