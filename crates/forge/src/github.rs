@@ -14,6 +14,7 @@ mod answer;
 mod cache;
 mod check;
 mod claim;
+mod connection;
 mod exchange;
 mod issue;
 mod ledger;

@@ -141,3 +141,19 @@ fn what_others_do_is_seen_within_a_minute_of_looking_on() {
     world.within_a_minute("the pull request is closed", |it| it["queue"] == json!([]));
     assert!(world.because(number).contains("no pull request is open"));
 }
+
+#[test]
+fn what_is_known_is_shown_without_a_way_to_github() {
+    let mut world = OnGitHub::with_scripts();
+    let _shown = world.in_progress();
+    world.a_minute_later();
+    let before = world.document(&["status"])["data"].clone();
+    // No connection can be made ready without certificates.
+    world.set("SSL_CERT_FILE", "/nowhere");
+    let status = world.document(&["status"])["data"].clone();
+    assert_eq!((&status["queue"], &status["github"]), (&before["queue"], &before["github"]));
+    world.a_minute_later();
+    let status = world.document(&["status"])["data"].clone();
+    assert_eq!(status["github"]["state"], "failing");
+    assert!(status["github"]["reason"].to_string().contains("certificates"), "{status:#}");
+}

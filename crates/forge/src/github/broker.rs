@@ -14,7 +14,6 @@ use bytes::Bytes;
 use camino::Utf8PathBuf;
 use http::{Method, header};
 use jiff::{SignedDuration, Timestamp};
-use octocrab::Octocrab;
 use serde_json::Value;
 
 use crate::NOTICE;
@@ -22,6 +21,7 @@ use crate::github::address::{Address, within_repo};
 use crate::github::answer::Answer;
 use crate::github::budget::{Claim, Heard, Standing};
 use crate::github::cache::Entry;
+use crate::github::connection::Connection;
 use crate::github::credential::Credential;
 use crate::github::error::{GitHubError, quoted};
 use crate::github::exchange::{Request, exchange};
@@ -88,7 +88,7 @@ pub struct Settings {
 
 /// The one place through which a credential speaks to GitHub.
 pub struct Broker {
-    client: Octocrab,
+    connection: Connection,
     address: Address,
     shelf: Shelf,
     clock: Clock,
@@ -117,8 +117,8 @@ impl Broker {
         let Settings { api_url, directory, clock, patience } = settings;
         let address = Address::parse(&api_url)?;
         let shelf = Shelf::open(directory.join(credential.id(&api_url)))?;
-        let client = credential.client(&api_url)?;
-        Ok(Self { client, address, shelf, clock, patience, app: credential.app() })
+        let connection = Connection::new(credential, api_url)?;
+        Ok(Self { connection, address, shelf, clock, patience, app: credential.app() })
     }
 
     /// What is left to this credential, and what holds it up, without asking.
@@ -254,9 +254,10 @@ impl Broker {
     /// Sends a request until it is answered or further tries are of no use. Only what changes nothing is sent
     /// again: a read, or a write that never left.
     async fn ask(&self, at: &str, request: Request<'_>) -> Result<Meaning, GitHubError> {
+        let client = self.connection.client().await?;
         let mut tries = 0;
         loop {
-            let outcome = exchange(&self.client, request).await;
+            let outcome = exchange(client, request).await;
             let now = (self.clock)();
             let (meaning, heard) = understand(at, *request.method != Method::GET, outcome, now);
             self.hear(at, heard, now).await?;

@@ -3,7 +3,7 @@
 //! A credential is handed in by the front end, which knows where to look for one. Nothing here prints it.
 
 use octocrab::models::{AppId, InstallationId};
-use octocrab::{Octocrab, OctocrabBuilder};
+use octocrab::{DefaultOctocrabBuilderConfig, NoAuth, NoSvc, NotLayerReady, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::github::sha256;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// What octocrab makes clients with.
+type Builder = OctocrabBuilder<NoSvc, DefaultOctocrabBuilderConfig, NoAuth, NotLayerReady>;
 
 /// What GitHub knows us by.
 #[derive(Debug, Clone)]
@@ -50,29 +53,45 @@ impl Credential {
         }
     }
 
-    /// A client that adds this credential to every request. Needs a tokio runtime, and ends with it.
-    pub(crate) fn client(&self, api_url: &str) -> Result<Octocrab, GitHubError> {
+    /// What a client for this credential is made with.
+    ///
+    /// # Errors
+    /// [`GitHubError::Configuration`].
+    pub(crate) fn builder(&self, api_url: &str) -> Result<Builder, GitHubError> {
         let unusable = |reason: &str| GitHubError::Configuration { reason: reason.to_owned() };
         let builder = OctocrabBuilder::default()
             .base_uri(api_url)
             .map_err(|_| unusable("the API address is not a URL"))?
             .set_connect_timeout(Some(CONNECT));
-        let built = match self {
+        match self {
             Self::Token(token) => {
                 let text = token.expose_secret();
                 // octocrab panics at a token that fits into no header.
                 if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
                     return Err(unusable("the token is empty or holds characters that no token has"));
                 }
-                builder.personal_token(token.clone()).build()
+                Ok(builder.personal_token(token.clone()))
             }
-            Self::App { id, key_pem, installation } => builder
+            Self::App { id, key_pem, .. } => builder
                 .app_from_rsa_pem(AppId(*id), key_pem.expose_secret())
-                .map_err(|_| unusable("the private key of the GitHub App is not an RSA key in PEM"))?
-                .build()
-                .and_then(|app| app.installation(InstallationId(*installation))),
+                .map_err(|_| unusable("the private key of the GitHub App is not an RSA key in PEM")),
+        }
+    }
+
+    /// A client that adds this credential to every request. Needs a tokio runtime, and ends with it.
+    ///
+    /// # Errors
+    /// [`GitHubError::Configuration`].
+    pub(crate) fn client(&self, api_url: &str) -> Result<Octocrab, GitHubError> {
+        let client = self.builder(api_url)?.build();
+        let client = match self {
+            Self::Token(_) => client,
+            Self::App { installation, .. } => {
+                client.and_then(|app| app.installation(InstallationId(*installation)))
+            }
         };
-        built.map_err(|_| unusable("the certificates of this system cannot be read"))
+        let reason = "the certificates of this system cannot be read".to_owned();
+        client.map_err(|_| GitHubError::Configuration { reason })
     }
 }
 
