@@ -107,7 +107,7 @@ impl Background {
         Ok(Reached::Started)
     }
 
-    /// Ends the agent server that [`Session::reach`] started, if it did, and waits until it has gone.
+    /// Ends the agent server that a command started, if it did, and waits until it has gone.
     ///
     /// # Errors
     /// When it cannot be told, or does not go.
