@@ -37,6 +37,17 @@ pub struct Noted {
     pub open: bool,
 }
 
+impl Noted {
+    /// Whether it is what the board knows.
+    fn agrees_with(&self, known: &PullRequest) -> bool {
+        let state = if self.open { PullRequestState::Open } else { PullRequestState::Closed };
+        let words = (&self.title, &self.body, Some(&self.url));
+        self.number == known.number
+            && state == known.state
+            && words == (&known.title, &known.body, known.url.as_ref())
+    }
+}
+
 macro_rules! select_pull_requests {
     ($rest:literal) => {
         concat!(
@@ -106,6 +117,11 @@ impl Board {
         noted: Noted,
         now: Timestamp,
     ) -> Result<Option<PullRequest>, Error> {
+        // Whoever looks at the queue notes all of it each time, and mostly nothing has changed.
+        let known = self.pull_request(task).await?;
+        if known.as_ref().is_some_and(|it| noted.agrees_with(it)) {
+            return Ok(known);
+        }
         let mut transition = self.transition("take in a pull request").await?;
         let newest = newest(&mut transition, task).await?;
         let same = newest.filter(|it| it.number == noted.number);

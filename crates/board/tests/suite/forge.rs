@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use coord_board::{Board, Merging, Noted, Reopening, Reserved, Saying, Seen, TaskEdit};
 use coord_core::change::PullRequestState;
 use coord_core::comment::CommentEvent;
@@ -138,6 +140,18 @@ pub(crate) async fn a_pull_request_of_a_forge_is_what_people_made_of_it(place: &
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     assert!(board.close_pull_request(&task, 5, at(3)).await.unwrap().is_none());
     assert!(board.close_pull_request(&task, 6, at(3)).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_pull_request_that_is_known_waits_for_nobody_who_writes(place: &Place) {
+    let board = place.board().await;
+    let task = published(&board, 1, &commit(1)).await.task;
+    let open = Some(PullRequestState::Open);
+    assert_eq!(note(&board, &task, 5, true).await, open);
+    let writing = place.in_the_middle_of("UPDATE counters SET value = value").await;
+    let noted = tokio::time::timeout(Duration::from_secs(10), note(&board, &task, 5, true)).await;
+    assert_eq!(noted.expect("there is nothing to write"), open);
+    drop(writing);
+    assert_eq!(note(&board, &task, 5, false).await, Some(PullRequestState::Closed));
 }
 
 pub(crate) async fn a_comment_is_written_by_one_and_looked_for_after_a_crash(place: &Place) {

@@ -80,6 +80,7 @@ promises! {
     forge::an_issue_is_taken_in_once_and_follows_its_forge,
     forge::a_merged_task_stays_merged_whatever_becomes_of_its_issue,
     forge::a_pull_request_of_a_forge_is_what_people_made_of_it,
+    forge::a_pull_request_that_is_known_waits_for_nobody_who_writes,
     forge::a_comment_is_written_by_one_and_looked_for_after_a_crash,
     forge::merging_is_paused_until_somebody_lets_it_go_on,
     sessions::one_session_is_open_at_a_time_and_is_closed_once,

@@ -43,14 +43,25 @@ impl Place {
 
     /// Does to the database what the board never would.
     pub(crate) async fn tamper(&self, sql: &'static str) {
-        let url = match self {
-            Self::File(directory) => format!("sqlite:{}", path(directory).display()),
-            Self::Url(url) => url.clone(),
-        };
-        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let mut connection = AnyConnection::connect(&self.url()).await.unwrap();
         let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
         assert!(done.rows_affected() > 0, "{sql}");
         connection.close().await.unwrap();
+    }
+
+    /// Writes, and does not commit as long as what is returned is there.
+    pub(crate) async fn in_the_middle_of(&self, sql: &'static str) -> AnyConnection {
+        let mut connection = AnyConnection::connect(&self.url()).await.unwrap();
+        connection.execute("BEGIN").await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::File(directory) => format!("sqlite:{}", path(directory).display()),
+            Self::Url(url) => url.clone(),
+        }
     }
 }
 
