@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p coord --bench figures              # all of them
-//! cargo bench -p coord --bench figures -- memory    # one group: startup, start, stream or memory
+//! cargo bench -p coord --bench figures -- memory    # one group: startup, start, stream, memory or requests
 //! ```
 //!
 //! One table of medians comes out, each beside something else that was run in the same breath: on a machine that
@@ -10,6 +10,7 @@
 
 mod beside;
 mod memory;
+mod requests;
 mod site;
 mod start;
 mod startup;
@@ -23,7 +24,7 @@ use anyhow::Context as _;
 
 use crate::table::Row;
 
-const GROUPS: [&str; 4] = ["startup", "start", "stream", "memory"];
+const GROUPS: [&str; 5] = ["startup", "start", "stream", "memory", "requests"];
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -57,6 +58,9 @@ async fn measure(wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     }
     if wanted("memory") {
         rows.extend(memory::rows().await.context("memory")?);
+    }
+    if wanted("requests") {
+        rows.extend(requests::rows().context("requests to GitHub")?);
     }
     let load = fs_err::read_to_string("/proc/loadavg").unwrap_or_else(|_| "unknown".to_owned());
     let mut out = std::io::stdout().lock();

@@ -45,7 +45,7 @@ pub(crate) async fn rows() -> anyhow::Result<Vec<Row>> {
 }
 
 /// How long a program takes to its end.
-fn time(world: &World, program: &str, argument: &str) -> anyhow::Result<f64> {
+pub(crate) fn time(world: &World, program: &str, argument: &str) -> anyhow::Result<f64> {
     let mut command = world.command(program);
     let asked = wall();
     let output = command.arg(argument).output()?;

@@ -48,9 +48,11 @@ pub(crate) fn of(rows: &[Row]) -> Table {
     table
 }
 
-/// Three digits are all that a noisy machine knows.
+/// Three digits are all that a noisy machine knows; what was counted is whole.
 fn rounded(value: f64) -> String {
-    let digits = if value < 1.0 {
+    let digits = if value.fract() == 0.0 {
+        0
+    } else if value < 1.0 {
         3
     } else if value < 100.0 {
         1
