@@ -70,7 +70,6 @@ fn is_told(candidate: &Candidate, evidence: &Evidence, name: &str, state: Status
         && match state {
             StatusState::Success => shown == Some(&CheckState::Passed),
             StatusState::Failure => shown == Some(&CheckState::Failed { conclusion: "failure".to_owned() }),
-            StatusState::Pending => false,
             StatusState::Error => shown == Some(&CheckState::Failed { conclusion: "error".to_owned() }),
         }
 }

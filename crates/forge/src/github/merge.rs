@@ -49,8 +49,6 @@ pub enum MergeAnswer {
 /// Where a commit status stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusState {
-    /// It is being looked at.
-    Pending,
     /// All is well.
     Success,
     /// It is not.
@@ -125,7 +123,6 @@ impl GitHub {
     /// What any write may end in. Setting it again does no harm.
     pub async fn status(&self, commit: &CommitSha, status: &NewStatus<'_>) -> Result<(), GitHubError> {
         let state = match status.state {
-            StatusState::Pending => "pending",
             StatusState::Success => "success",
             StatusState::Failure => "failure",
             StatusState::Error => "error",
