@@ -13,8 +13,6 @@ use coord_forge::github::propose::{Reviewed, Verdict as Said};
 
 use crate::{Engine, chain, markdown};
 
-/// How much of a reason a status has room for, in characters.
-const DESCRIPTION: usize = 140;
 /// How much of what is wrong is repeated in a review, in characters.
 const REASON: usize = 4000;
 
@@ -27,7 +25,7 @@ impl Engine {
             if is_told(candidate, &record.evidence, &name, state) {
                 continue;
             }
-            let status = NewStatus { context: &name, state, description: &words, target_url: None };
+            let status = NewStatus { context: &name, state, description: &words };
             if let Err(error) = github.status(&record.evidence.head, &status).await {
                 let (task, error) = (&candidate.change.task, chain(&error));
                 tracing::warn!(target: NOTICE, "status `{name}` of {task} was not set on the forge: {error}");
@@ -84,5 +82,5 @@ fn status(evidence: &Evidence, gate: GateKind) -> (StatusState, String) {
         }
         (Verdict::Inconclusive { reason }, _) => (StatusState::Error, reason.clone()),
     };
-    (state, words.chars().take(DESCRIPTION).collect())
+    (state, words)
 }

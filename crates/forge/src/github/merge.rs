@@ -64,10 +64,8 @@ pub struct NewStatus<'a> {
     pub context: &'a str,
     /// Where it stands.
     pub state: StatusState,
-    /// One line for people, 140 characters.
+    /// One line for people; GitHub has room for 140 characters of it.
     pub description: &'a str,
-    /// Its page.
-    pub target_url: Option<&'a str>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,7 +129,6 @@ impl GitHub {
             "state": state,
             "context": status.context,
             "description": text::line(status.description, DESCRIPTION),
-            "target_url": status.target_url,
         });
         self.broker
             .send(Method::POST, &self.path(&format!("/statuses/{commit}")), Some(&request))

@@ -69,12 +69,7 @@ async fn pulls(site: &Site, client: &coord_forge::github::GitHub) {
     assert_eq!(bob.review(number, &head, Verdict::Comment, "Hm.").await.unwrap(), Reviewed::Done);
     site.api.review_as("bob", number, Review::Approve);
     client.reviews(number, NOW).await.unwrap();
-    let status = NewStatus {
-        context: "coord/tests",
-        state: StatusState::Success,
-        description: "all pass",
-        target_url: None,
-    };
+    let status = NewStatus { context: "coord/tests", state: StatusState::Success, description: "all pass" };
     client.status(&head, &status).await.unwrap();
     client.checks(&head, NOW).await.unwrap();
     site.api.protect("main", Protection { approvals: 1, ..Protection::default() });

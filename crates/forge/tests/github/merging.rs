@@ -85,12 +85,7 @@ async fn what_the_rules_of_the_base_do_not_allow_is_said_and_a_status_may_satisf
         "{answer:?}"
     );
     let long = "x".repeat(200);
-    let status = NewStatus {
-        context: "coord/tests",
-        state: StatusState::Success,
-        description: &long,
-        target_url: Some("https://coord.example/1"),
-    };
+    let status = NewStatus { context: "coord/tests", state: StatusState::Success, description: &long };
     client.status(&head, &status).await.unwrap();
     assert_eq!(site.api.statuses(head.as_str())[0].state, "success");
     assert_eq!(site.api.statuses(head.as_str())[0].description.chars().count(), 140);
