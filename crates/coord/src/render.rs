@@ -41,8 +41,9 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
         EventKind::Retry { attempt, delay_ms, error } => {
             tag(Tone::Attention, "retry", &format!("{error}; try {attempt}, again in {delay_ms} ms"))
         }
-        EventKind::Limit { rejected, window, until } => {
-            let state = if *rejected { "exhausted" } else { "nearly exhausted" };
+        EventKind::Limit { rejected, window, until, utilization } => {
+            let used = utilization.map_or(String::new(), |it| format!(" ({:.0} % used)", it * 100.0));
+            let state = if *rejected { "exhausted".to_owned() } else { format!("nearly exhausted{used}") };
             let until = until.map_or(String::new(), |it| format!(", opens again {it}"));
             tag(Tone::Attention, "limit", &format!("{window} is {state}{until}"))
         }

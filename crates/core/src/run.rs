@@ -10,6 +10,8 @@ use crate::name::{BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
 use crate::outcome::{Outcome, WorkerExit};
 use crate::queue::Wish;
 use crate::task::TaskRef;
+use crate::usage::Usage;
+use crate::window::Window;
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,6 +249,12 @@ pub struct RuntimeReport {
     pub turns: Option<u64>,
     /// Cost in US dollars, as the runtime counts it.
     pub cost_usd: Option<f64>,
+    /// What that paid for, and who pays.
+    #[serde(default)]
+    pub usage: Usage,
+    /// What it said last of each usage window of its account.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// The last text it wrote.
     pub text: Option<String>,
     /// Tools it was denied, with what it wanted of them.

@@ -121,6 +121,8 @@ impl Engine {
             setup,
             permissions,
             deadline_seconds: self.settings.deadline.as_secs(),
+            resume: None,
+            budget_usd: None,
         }
     }
 

@@ -128,6 +128,9 @@ pub enum EventKind {
         window: String,
         /// When it opens again.
         until: Option<Timestamp>,
+        /// The share of it that is used, where the runtime says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        utilization: Option<f64>,
     },
     /// The worker was denied something.
     Denial {

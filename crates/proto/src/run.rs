@@ -48,6 +48,20 @@ pub struct RunSpec {
     pub permissions: Permissions,
     /// The worker is stopped this many seconds after it was started.
     pub deadline_seconds: u64,
+    /// The session that the worker goes on with; a new one without it.
+    #[serde(default)]
+    pub resume: Option<Resume>,
+    /// The worker ends after the turn in which it has cost this much, in US dollars, where its runtime can keep to
+    /// that; no cap without it.
+    #[serde(default)]
+    pub budget_usd: Option<f64>,
+}
+
+/// A session of an earlier run of the task, on the same machine and in the same worktree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The session, as its runtime calls it.
+    pub session: String,
 }
 
 /// What a run's worktree is made at.

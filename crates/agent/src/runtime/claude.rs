@@ -12,15 +12,18 @@
 
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::run::RuntimeReport;
+use coord_core::window::{Standing, Window};
 use coord_proto::event::EventKind;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
+use self::spent::Spent;
 use super::{Launch, Shape, shorten, words};
 use crate::order::Order;
 
 mod line;
+mod spent;
 
 /// How many denials a report holds.
 const DENIALS: usize = 50;
@@ -46,6 +49,12 @@ pub(super) fn launch(order: &Order) -> Launch {
     argv.push(config.setting_sources.clone());
     if let Some(model) = &order.spec.model {
         argv.extend(["--model".to_owned(), model.clone()]);
+    }
+    if let Some(resume) = &order.spec.resume {
+        argv.extend(["--resume".to_owned(), resume.session.clone()]);
+    }
+    if let Some(budget) = order.spec.budget_usd {
+        argv.extend(["--max-budget-usd".to_owned(), budget.to_string()]);
     }
     let permissions = &order.spec.permissions;
     let allowed = [config.allowed_tools.as_slice(), &permissions.allow].concat();
@@ -74,6 +83,7 @@ pub struct Reader {
     report: RuntimeReport,
     /// Calls whose denial has been told; they are listed again in the result.
     denied: Vec<String>,
+    spent: Spent,
 }
 
 impl Reader {
@@ -101,6 +111,7 @@ impl Reader {
 
     pub(super) fn finish(mut self) -> (StreamFacts, RuntimeReport) {
         self.facts.result_expected = true;
+        self.report.usage = self.spent.finish();
         (self.facts, self.report)
     }
 
@@ -135,8 +146,11 @@ impl Reader {
             self.facts.error =
                 line.error.map(|it| serde_json::from_str(it.get()).unwrap_or(ErrorClass::Unknown));
         }
-        let Some((model, blocks)) = blocks(line) else { return };
-        if own && let Some(model) = model.filter(|it| !it.starts_with('<')) {
+        let Some((message, blocks)) = blocks(line) else { return };
+        if let (Some(id), Some(used)) = (message.id, &message.usage) {
+            self.spent.answer(id, used);
+        }
+        if own && let Some(model) = message.model.filter(|it| !it.starts_with('<')) {
             self.report.model = Some(model);
         }
         for block in blocks {
@@ -159,6 +173,9 @@ impl Reader {
         match line.subtype.as_deref() {
             Some("init") => {
                 let (session, model) = (line.session_id.unwrap_or_default(), line.model.unwrap_or_default());
+                if let Some(source) = &line.api_key_source {
+                    self.spent.by(source);
+                }
                 self.report.session = Some(session.clone());
                 self.report.model = Some(model.clone());
                 events.push(EventKind::Init { session, model });
@@ -195,11 +212,20 @@ impl Reader {
 
     fn limit(&mut self, limit: Limit, events: &mut Vec<EventKind>) {
         let until = limit.resets_at.and_then(|it| Timestamp::from_second(it).ok());
-        let rejected = limit.status == "rejected";
+        let standing = match limit.status.as_str() {
+            "rejected" => Standing::Rejected,
+            "allowed_warning" => Standing::Warned,
+            _ => Standing::Open,
+        };
+        let (rejected, utilization) = (standing == Standing::Rejected, limit.utilization);
         self.facts.rejected_until = rejected.then_some(until);
-        if rejected || limit.status == "allowed_warning" {
+        if let Some(window) = limit.window.clone() {
+            self.report.windows.retain(|it| it.window != window);
+            self.report.windows.push(Window { window, standing, until, utilization });
+        }
+        if standing != Standing::Open {
             let window = limit.window.unwrap_or_else(|| "unknown".to_owned());
-            events.push(EventKind::Limit { rejected, window, until });
+            events.push(EventKind::Limit { rejected, window, until, utilization });
         }
     }
 
@@ -210,6 +236,7 @@ impl Reader {
         let is_error = line.is_error.unwrap_or(subtype != "success") || unknown_command;
         self.report.turns = line.num_turns.or(self.report.turns);
         self.report.cost_usd = line.total_cost_usd.or(self.report.cost_usd);
+        self.spent.result(line.models);
         if !text.is_empty() {
             self.report.text = Some(shorten(&text, 4000));
         }
@@ -247,10 +274,11 @@ fn user(line: &Line<'_>, events: &mut Vec<EventKind>) {
     }));
 }
 
-/// The model and the blocks of a message; `None` when its content is no list of blocks.
-fn blocks<'a>(line: &Line<'a>) -> Option<(Option<String>, Vec<Block<'a>>)> {
+/// A message and its blocks; `None` when its content is no list of blocks.
+fn blocks<'a>(line: &Line<'a>) -> Option<(Message<'a>, Vec<Block<'a>>)> {
     let message: Message<'a> = serde_json::from_str(line.message?.get()).ok()?;
-    Some((message.model, serde_json::from_str(message.content?.get()).ok()?))
+    let blocks = serde_json::from_str(message.content?.get()).ok()?;
+    Some((message, blocks))
 }
 
 /// The text of a tool's answer, which is a string or a list of blocks.

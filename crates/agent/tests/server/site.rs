@@ -275,5 +275,7 @@ pub(crate) fn spec(n: u64, command: &str) -> RunSpec {
         setup: None,
         permissions: coord_core::repo::Permissions::default(),
         deadline_seconds: 120,
+        resume: None,
+        budget_usd: None,
     }
 }

@@ -85,6 +85,8 @@ impl Place {
             setup: None,
             permissions: Permissions::default(),
             deadline_seconds: 120,
+            resume: None,
+            budget_usd: None,
         };
         fill(&mut spec);
         let dir = self.home.run(run);

@@ -73,6 +73,8 @@ impl Site {
             setup: None,
             permissions: Permissions::default(),
             deadline_seconds: 600,
+            resume: None,
+            budget_usd: None,
         })
     }
 

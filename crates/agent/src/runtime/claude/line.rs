@@ -2,6 +2,7 @@
 //! borrowed, and looked at only when it is wanted.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -28,9 +29,42 @@ pub(super) struct Line<'a> {
 #[derive(Deserialize)]
 pub(super) struct Message<'a> {
     #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) model: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<Used>,
     #[serde(borrow)]
     pub(super) content: Option<&'a RawValue>,
+}
+
+/// Tokens of one answer of the model.
+#[derive(Deserialize)]
+pub(super) struct Used {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) output_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) cache_creation_input_tokens: Option<u64>,
+}
+
+/// What one model's part in the process so far is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UsedByModel {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) output_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) cache_creation_input_tokens: Option<u64>,
+    #[serde(rename = "costUSD", default, deserialize_with = "lenient")]
+    pub(super) cost_usd: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +95,8 @@ pub(super) struct SystemLine {
     pub(super) session_id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) model: Option<String>,
+    #[serde(rename = "apiKeySource", default, deserialize_with = "lenient")]
+    pub(super) api_key_source: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) attempt: Option<u32>,
     #[serde(default, deserialize_with = "lenient")]
@@ -90,6 +126,8 @@ pub(super) struct Limit {
     pub(super) resets_at: Option<i64>,
     #[serde(rename = "rateLimitType", default, deserialize_with = "lenient")]
     pub(super) window: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) utilization: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +150,8 @@ pub(super) struct ResultLine {
     pub(super) num_turns: Option<u64>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) total_cost_usd: Option<f64>,
+    #[serde(rename = "modelUsage", default, deserialize_with = "lenient")]
+    pub(super) models: Option<BTreeMap<String, UsedByModel>>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) permission_denials: Option<Vec<Denied>>,
 }

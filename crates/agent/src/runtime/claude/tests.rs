@@ -1,3 +1,5 @@
+use coord_core::usage::{ModelUsage, Payer, Tokens, Usage};
+
 use super::*;
 
 /// Reads lines as the shim does; every line must give at least one event.
@@ -20,7 +22,7 @@ fn result(fields: &str) -> String {
 #[test]
 fn a_whole_conversation_becomes_events() {
     let (events, facts, report) = read(&[
-        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1800000000,"rateLimitType":"five_hour"}}"#,
+        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1800000000,"rateLimitType":"five_hour","utilization":0.92}}"#,
         r#"{"type":"system","subtype":"init","session_id":"s-1","model":"m-1","tools":["Bash"]}"#,
         r#"{"type":"assistant","message":{"model":"m-2","content":[{"type":"text","text":"Looking.\nSTATUS: reading"}]},"parent_tool_use_id":null}"#,
         r#"{"type":"assistant","message":{"content":[{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls -l","description":"list"}}]}}"#,
@@ -34,7 +36,12 @@ fn a_whole_conversation_becomes_events() {
     assert_eq!(
         events,
         [
-            EventKind::Limit { rejected: false, window: "five_hour".to_owned(), until },
+            EventKind::Limit {
+                rejected: false,
+                window: "five_hour".to_owned(),
+                until,
+                utilization: Some(0.92)
+            },
             EventKind::Init { session: "s-1".to_owned(), model: "m-1".to_owned() },
             EventKind::Text { text: "Looking.\nSTATUS: reading".to_owned() },
             EventKind::Status { text: "reading".to_owned() },
@@ -57,6 +64,13 @@ fn a_whole_conversation_becomes_events() {
             model: Some("m-2".to_owned()),
             turns: Some(2),
             cost_usd: Some(0.25),
+            usage: Usage::default(),
+            windows: vec![Window {
+                window: "five_hour".to_owned(),
+                standing: Standing::Warned,
+                until,
+                utilization: Some(0.92)
+            }],
             text: Some("all done".to_owned()),
             denials: Vec::new(),
         }
@@ -75,7 +89,8 @@ fn what_a_tool_or_a_file_says_is_never_the_workers_word() {
         r#"{"message":{"type":"result","is_error":true},"type":"progress"}"#,
     ]);
     assert_eq!(facts, StreamFacts { result_expected: true, ..StreamFacts::default() });
-    assert_eq!(report, RuntimeReport::default());
+    let nothing = Usage { at_least: true, ..Usage::default() };
+    assert_eq!(report, RuntimeReport { usage: nothing, ..RuntimeReport::default() });
     assert!(matches!(events[0], EventKind::ToolResult { .. }));
     assert_eq!(events[1..3], [EventKind::Other, EventKind::Other]);
     assert!(matches!(events[3], EventKind::Output { .. }));
@@ -92,6 +107,46 @@ fn of_several_results_the_last_one_counts_and_costs_are_not_added_up() {
     let last = facts.result.unwrap();
     assert!(!last.is_error);
     assert_eq!((last.text.as_str(), report.cost_usd), ("second", Some(0.75)));
+}
+
+fn answer(id: &str, input: u64, output: u64) -> String {
+    format!(
+        r#"{{"type":"assistant","message":{{"id":"{id}","content":[],"usage":{{"input_tokens":{input},"output_tokens":{output},"cache_read_input_tokens":7}}}}}}"#
+    )
+}
+
+#[test]
+fn tokens_are_counted_once_for_each_answer_until_a_result_tells_them_for_the_whole_process() {
+    let tokens = |input, output, cache_read| Some(Tokens { input, output, cache_read, cache_write: 0 });
+    let (first, second) = (answer("m-1", 100, 1), answer("m-2", 50, 1));
+    let killed = read(&[&first, &first, &second]).2;
+    assert_eq!(
+        (killed.cost_usd, killed.usage.tokens, killed.usage.at_least),
+        (None, tokens(150, 2, 14), true)
+    );
+
+    let told = result(
+        r#""subtype":"success","total_cost_usd":0.5,"modelUsage":{"big":{"inputTokens":150,"outputTokens":40,"cacheReadInputTokens":14,"costUSD":0.4},"small":{"inputTokens":9,"outputTokens":1}}"#,
+    );
+    let whole = read(&[&first, &first, &second, &told]).2;
+    assert_eq!((whole.usage.tokens, whole.usage.at_least), (tokens(159, 41, 14), false));
+    let big = ModelUsage { tokens: tokens(150, 40, 14).unwrap(), cost_usd: Some(0.4) };
+    assert_eq!((whole.usage.models["big"], whole.usage.models["small"].cost_usd), (big, None));
+
+    let went_on = read(&[&first, &told, &answer("m-3", 1, 1)]).2;
+    assert_eq!((went_on.cost_usd, went_on.usage.at_least), (Some(0.5), true));
+    assert_eq!(went_on.usage.tokens, tokens(160, 42, 21));
+}
+
+#[test]
+fn who_pays_is_said_when_the_process_introduces_itself() {
+    let payer = |source: &str| {
+        let line = format!(r#"{{"type":"system","subtype":"init","session_id":"s","model":"m"{source}}}"#);
+        read(&[&line]).2.usage.payer
+    };
+    assert_eq!(payer(r#","apiKeySource":"none""#), Payer::Subscription);
+    assert_eq!(payer(r#","apiKeySource":"ANTHROPIC_API_KEY""#), Payer::Key);
+    assert_eq!(payer(""), Payer::Unknown);
 }
 
 #[test]
@@ -243,6 +298,11 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
     without.spec.permissions = coord_core::repo::Permissions::default();
     let argv = launch(&without).argv;
     assert!(!argv.iter().any(|it| it.ends_with("Tools")), "no rule was given: {argv:?}");
+
+    without.spec.resume = Some(coord_proto::run::Resume { session: "s-1".to_owned() });
+    without.spec.budget_usd = Some(0.25);
+    let argv = launch(&without).argv;
+    assert_eq!(argv[argv.len() - 4..], ["--resume", "s-1", "--max-budget-usd", "0.25"]);
 }
 
 #[test]

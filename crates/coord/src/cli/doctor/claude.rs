@@ -101,6 +101,8 @@ fn order(
         setup: None,
         permissions: Permissions::default(),
         deadline_seconds: config.deadline.as_secs(),
+        resume: None,
+        budget_usd: None,
     };
     Order {
         spec,
