@@ -177,6 +177,9 @@ fn error_class(result: &ResultFacts, class: Option<ErrorClass>) -> Outcome {
         Some(ErrorClass::MaxOutputTokens) => return Outcome::Truncated,
         Some(ErrorClass::InvalidRequest | ErrorClass::ModelNotFound | ErrorClass::Unknown) | None => {}
     }
+    if spending_limit(result) {
+        return Outcome::Credit { message: said(result, "the account's spending limit is reached") };
+    }
     match result.api_status {
         Some(401 | 403) => Outcome::Auth { message: said(result, "the credential is not accepted") },
         Some(402) => Outcome::Credit { message: said(result, "the account has no credit") },
@@ -186,6 +189,12 @@ fn error_class(result: &ResultFacts, class: Option<ErrorClass>) -> Outcome {
         }
         Some(_) | None => Outcome::Failed { reason: said(result, "the runtime ended with an error") },
     }
+}
+
+/// A limit that somebody set for the account comes as a malformed request without a class of its own. This is the
+/// one place where a text decides, and it is the model server's answer inside an error, never a worker's words.
+fn spending_limit(result: &ResultFacts) -> bool {
+    result.api_status == Some(400) && result.text.contains("You have reached your specified API usage limits")
 }
 
 fn classify_by_git(stream: &StreamFacts, git: &GitFacts, rescued: bool) -> Outcome {

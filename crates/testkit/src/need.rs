@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::claude;
+use crate::claude::{self, Version};
 
 /// The real Claude Code CLI in its pinned version; `None` when this machine cannot have it.
 ///
@@ -17,7 +17,13 @@ use crate::claude;
 /// ```
 #[must_use]
 pub fn claude() -> Option<Utf8PathBuf> {
-    claude::installed().map_err(|reason| not_run(&reason)).ok()
+    claude_of(Version::Current)
+}
+
+/// The real Claude Code CLI in one of its pinned versions; `None` when this machine cannot have it.
+#[must_use]
+pub fn claude_of(version: Version) -> Option<Utf8PathBuf> {
+    claude::installed(version).map_err(|reason| not_run(&reason)).ok()
 }
 
 /// Records that the current test did not run, and why; the test then returns.

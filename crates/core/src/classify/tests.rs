@@ -89,6 +89,60 @@ fn each_class_of_error_has_its_outcome() {
 }
 
 #[test]
+fn every_ending_that_claude_has_a_word_for_is_told_apart() {
+    let cases = [
+        ("error_max_turns", "max_turns", "budget"),
+        ("error_max_budget_usd", "", "budget"),
+        ("error_max_structured_output_retries", "", "failed"),
+        ("error_during_execution", "aborted_streaming", "interrupted"),
+        ("error_during_execution", "aborted_tools", "interrupted"),
+        ("error_during_execution", "", "failed"),
+        ("error_of_a_later_version", "", "failed"),
+        ("success", "prompt_too_long", "context"),
+        ("success", "blocking_limit", "failed"),
+        ("success", "rapid_refill_breaker", "failed"),
+        ("success", "image_error", "failed"),
+        ("success", "model_error", "failed"),
+        ("success", "a word of a later version", "failed"),
+    ];
+    for (subtype, terminal, wanted) in cases {
+        let facts = stream(ResultFacts {
+            is_error: true,
+            subtype: subtype.to_owned(),
+            terminal_reason: Some(terminal.to_owned()),
+            ..ResultFacts::default()
+        });
+        for exit in [WorkerExit::Code(0), WorkerExit::Code(1)] {
+            assert_eq!(work(exit, &facts, &clean()).as_str(), wanted, "{subtype} {terminal}");
+        }
+    }
+    for terminal in
+        ["completed", "stop_hook_prevented", "hook_stopped", "tool_deferred", "background_requested"]
+    {
+        let facts = stream(ResultFacts {
+            subtype: "success".to_owned(),
+            terminal_reason: Some(terminal.to_owned()),
+            ..ResultFacts::default()
+        });
+        assert_eq!(work(WorkerExit::Code(0), &facts, &clean()), Outcome::Done, "{terminal}");
+        assert_eq!(work(WorkerExit::Code(1), &facts, &clean()).as_str(), "crashed", "{terminal}");
+    }
+}
+
+#[test]
+fn a_spending_limit_is_told_by_the_answer_of_the_server_and_by_no_words_of_the_worker() {
+    let text = "API Error: 400 You have reached your specified API usage limits. You will regain access on 2099-12-01.";
+    let said = |is_error, api_status| {
+        let facts =
+            stream(ResultFacts { is_error, api_status, text: text.to_owned(), ..ResultFacts::default() });
+        work(WorkerExit::Code(i32::from(is_error)), &facts, &clean())
+    };
+    assert_eq!(said(true, Some(400)).as_str(), "credit");
+    assert_eq!(said(true, Some(404)).as_str(), "failed");
+    assert_eq!(said(false, None), Outcome::Done);
+}
+
+#[test]
 fn a_worker_without_a_result_crashed() {
     let silent = StreamFacts { result_expected: true, ..StreamFacts::default() };
     for exit in [WorkerExit::Code(0), WorkerExit::Code(1), WorkerExit::Signal(9)] {
