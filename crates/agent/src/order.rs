@@ -36,19 +36,25 @@ pub struct Order {
 }
 
 /// How a runtime is configured on a machine: `runtimes.<name>` in the configuration. It is taken as it is;
-/// what a key means that nobody set was decided where the configuration was read.
+/// what a key means that nobody set was decided where the configuration was read. A key that the runtime has no use
+/// for is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RuntimeConfig {
-    /// The program; `None` means the runtime's own name, looked up in `PATH`.
+    /// The program: a name that is looked up in `PATH`, or a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// Variables that its workers see beyond the usual few.
     pub pass_env: Vec<String>,
     /// What happens when a tool is neither allowed nor denied.
-    pub permission_mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission_mode: Option<String>,
     /// Tools that need no question; none when it is empty.
-    pub allowed_tools: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Vec<String>>,
     /// Which of the runtime's own settings files are read.
-    pub setting_sources: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setting_sources: Option<String>,
 }
 
 /// A shim's identity: `shim.json`. The shim holds a lock on the file for as long as it lives, so a process

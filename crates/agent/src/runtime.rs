@@ -1,6 +1,9 @@
 //! What each runtime can do: its command line, what it reads, how it is interrupted, and what its output
 //! means.
 //!
+//! A runtime is one file below this one and one line of [`ALL`]; nothing else knows its name. What it takes from the
+//! configuration, how its program is found and what the command line offers follow from what it says here.
+//!
 //! A reader of output is fed line by line and makes normalised events of what it understands. What must
 //! hold: only what the runtime itself says counts. Text that a worker read in a file, or that a tool
 //! printed, is never a result, a status or a call for help, whatever it looks like.
@@ -8,26 +11,79 @@
 //! Deliberately absent: processes. [`crate::shim`] runs what is described here.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use coord_core::classify::StreamFacts;
 use coord_core::name::RuntimeName;
-use coord_core::run::RuntimeReport;
+use coord_core::outcome::WorkerExit;
+use coord_core::run::{RunKind, RuntimeReport};
 use coord_proto::event::{EventKind, OutputStream};
+use coord_proto::run::RunSpec;
 
-use crate::order::Order;
+use crate::order::{Order, RuntimeConfig};
 
 mod claude;
+mod command;
 mod script;
 
+/// All there are.
+pub const ALL: &[&dyn Runtime] = &[&claude::Claude, &script::Script, &command::Command];
+
+/// The runtime of this name.
+#[must_use]
+pub fn named(name: &RuntimeName) -> Option<&'static dyn Runtime> {
+    ALL.iter().copied().find(|it| it.name() == name.as_str())
+}
+
 /// A kind of program that does the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
-    /// Claude Code, without a terminal.
-    Claude,
-    /// The first `sh` block of the task's text, for demonstrations and for trying out a fleet without a model.
-    Script,
-    /// One command line, which is how tests are run.
-    Command,
+pub trait Runtime: Debug + Sync {
+    /// What it is called in the configuration and on the command line: a [`RuntimeName`].
+    fn name(&self) -> &'static str;
+
+    /// What it is, in a sentence.
+    fn about(&self) -> &'static str;
+
+    /// What it takes from `runtimes.<name>`, with the values of keys that nobody set. A key that it has no use for
+    /// is `None`, and refused.
+    fn settings(&self) -> RuntimeConfig;
+
+    /// Whether it does tasks, configured like this.
+    fn does_tasks(&self, config: &RuntimeConfig) -> bool;
+
+    /// Whether the models that `models` names are its own.
+    fn has_our_models(&self) -> bool {
+        false
+    }
+
+    /// The program that a run needs: a name or a path.
+    ///
+    /// # Errors
+    /// When the run or the configuration lacks what this runtime needs.
+    fn program<'a>(&self, spec: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable>;
+
+    /// How the worker of `order` is started. The prompt never goes on the command line.
+    ///
+    /// # Errors
+    /// When the order lacks what this runtime needs.
+    fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable>;
+
+    /// Makes sense of what a worker in a run of this kind writes to its standard output.
+    fn reader(&self, kind: RunKind) -> Box<dyn Reader>;
+
+    /// Whether an interrupt makes it finish in good order, which is then tried before it is terminated.
+    fn takes_interrupt(&self) -> bool {
+        false
+    }
+}
+
+/// Makes normalised events of a worker's standard output, line by line.
+pub trait Reader: Debug + Send {
+    /// Adds what `line` means to `events`: at least one event.
+    fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape;
+
+    /// What is to be said about the stream as a whole, once it has been read to its end and the worker has ended
+    /// like this.
+    fn finish(self: Box<Self>, exit: WorkerExit) -> (StreamFacts, RuntimeReport);
 }
 
 /// How a worker is started.
@@ -39,6 +95,24 @@ pub struct Launch {
     pub stdin: String,
     /// The whole of its environment.
     pub environment: BTreeMap<String, String>,
+}
+
+impl Launch {
+    /// With what every worker is told: nobody is there to answer a question, to use an editor or to turn a page.
+    fn unattended(argv: Vec<String>, stdin: String, mut environment: BTreeMap<String, String>) -> Self {
+        for (name, value) in
+            [("GIT_TERMINAL_PROMPT", "0"), ("GIT_EDITOR", "true"), ("GIT_PAGER", "cat"), ("PAGER", "cat")]
+        {
+            environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        Self { argv, stdin, environment }
+    }
+
+    /// A command line of the configuration.
+    pub(crate) fn shell(order: &Order, command: String) -> Self {
+        let argv = vec!["sh".to_owned(), "-c".to_owned(), command];
+        Self::unattended(argv, String::new(), order.environment.clone())
+    }
 }
 
 /// An order that cannot be carried out, and why.
@@ -55,115 +129,18 @@ pub enum Shape {
     Text,
 }
 
-impl Runtime {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Claude, Self::Script, Self::Command];
+/// Reads what nobody makes sense of: every line is output.
+#[derive(Debug, Default)]
+pub(crate) struct Plain;
 
-    /// The runtime of this name.
-    #[must_use]
-    pub fn named(name: &RuntimeName) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == name.as_str())
+impl Reader for Plain {
+    fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
+        events.push(EventKind::Output { stream: OutputStream::Stdout, text: line.to_owned() });
+        Shape::Text
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claude => "claude",
-            Self::Script => "script",
-            Self::Command => "command",
-        }
-    }
-
-    /// How the worker of `order` is started. The prompt goes to its standard input and never on the command line.
-    ///
-    /// # Errors
-    /// When the order lacks what this runtime needs.
-    pub fn launch(self, order: &Order) -> Result<Launch, Unlaunchable> {
-        let mut launch = match self {
-            Self::Claude => claude::launch(order),
-            Self::Script => script::launch(order)?,
-            Self::Command => {
-                let command = order.spec.command.clone();
-                let command = command.ok_or_else(|| Unlaunchable("the order names no command".to_owned()))?;
-                shell(order, command)
-            }
-        };
-        unattended(&mut launch.environment);
-        Ok(launch)
-    }
-
-    /// Makes sense of the worker's output.
-    #[must_use]
-    pub fn reader(self) -> Reader {
-        match self {
-            Self::Claude => Reader::Claude(Box::default()),
-            Self::Script => Reader::Script(script::Reader::default()),
-            Self::Command => Reader::Command,
-        }
-    }
-
-    /// Whether an interrupt makes it finish in good order, which is then tried before it is terminated.
-    #[must_use]
-    pub fn takes_interrupt(self) -> bool {
-        match self {
-            Self::Claude => true,
-            Self::Script | Self::Command => false,
-        }
-    }
-}
-
-/// How a command line of the configuration is started.
-pub(crate) fn shell(order: &Order, command: String) -> Launch {
-    let mut environment = order.environment.clone();
-    unattended(&mut environment);
-    Launch { argv: vec!["sh".to_owned(), "-c".to_owned(), command], stdin: String::new(), environment }
-}
-
-/// Nobody is there to answer a question, to use an editor or to turn a page.
-fn unattended(environment: &mut BTreeMap<String, String>) {
-    for (name, value) in
-        [("GIT_TERMINAL_PROMPT", "0"), ("GIT_EDITOR", "true"), ("GIT_PAGER", "cat"), ("PAGER", "cat")]
-    {
-        environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-    }
-}
-
-/// Makes normalised events of a worker's output, line by line.
-#[derive(Debug)]
-pub enum Reader {
-    /// Of Claude Code.
-    Claude(Box<claude::Reader>),
-    /// Of a script.
-    Script(script::Reader),
-    /// Of a command: every line is output.
-    Command,
-}
-
-impl Reader {
-    /// Adds what `line` means to `events`: at least one event.
-    pub fn line(&mut self, stream: OutputStream, line: &str, events: &mut Vec<EventKind>) -> Shape {
-        match (self, stream) {
-            (Self::Claude(reader), OutputStream::Stdout) => reader.line(line, events),
-            (Self::Script(reader), OutputStream::Stdout) => reader.line(line, events),
-            (
-                Self::Claude(_) | Self::Script(_) | Self::Command,
-                OutputStream::Stdout | OutputStream::Stderr,
-            ) => {
-                events.push(EventKind::Output { stream, text: line.to_owned() });
-                Shape::Text
-            }
-        }
-    }
-
-    /// What is to be said about the stream as a whole, once it has been read to its end.
-    #[must_use]
-    pub fn finish(self) -> (StreamFacts, RuntimeReport) {
-        match self {
-            Self::Claude(reader) => reader.finish(),
-            Self::Script(reader) => reader.finish(),
-            Self::Command => (StreamFacts::default(), RuntimeReport::default()),
-        }
+    fn finish(self: Box<Self>, _: WorkerExit) -> (StreamFacts, RuntimeReport) {
+        (StreamFacts::default(), RuntimeReport::default())
     }
 }
 
@@ -197,10 +174,10 @@ mod tests {
 
     #[test]
     fn a_runtime_is_found_by_its_name_and_no_other() {
-        for runtime in Runtime::ALL {
-            assert_eq!(Runtime::named(&runtime.as_str().parse().unwrap()), Some(runtime));
+        for runtime in ALL {
+            assert_eq!(named(&runtime.name().parse().unwrap()).unwrap().name(), runtime.name());
         }
-        assert_eq!(Runtime::named(&"cobol".parse().unwrap()), None);
+        assert!(named(&"cobol".parse().unwrap()).is_none());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod locate;
 pub(crate) mod predecessor;
+pub(crate) mod runtimes;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
+use coord_agent::runtime;
 use coord_core::forge::Association;
 use coord_core::machine::Machine;
 use coord_core::name::{GitHubRepo, MachineName, RepoName, RuntimeName};
@@ -36,7 +38,8 @@ use self::api_url::ApiUrl;
 pub use self::credential::GitHub;
 pub use self::error::ConfigError;
 use self::file::File;
-pub use self::file::Runtimes;
+pub use self::runtimes::Runtimes;
+use self::runtimes::name;
 use crate::context::Context;
 
 /// A configuration whose every part has been checked.
@@ -118,10 +121,7 @@ impl Config {
             file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
-        let program = &mut runtimes.claude.program;
-        if program.contains('/') {
-            *program = place(program).into_string();
-        }
+        runtimes.place(|text| place(text).into_string());
         let mut machines: Vec<_> =
             machines.into_iter().map(|it| entry::machine(it, concurrency.max_workers, &place)).collect();
         if machines.is_empty() {
@@ -141,7 +141,11 @@ impl Config {
             runtime,
             runtimes,
             max_workers: concurrency.max_workers,
-            models: Models { default: models.default, labels: models.labels },
+            models: Models {
+                default: models.default,
+                labels: models.labels,
+                runtimes: runtime::ALL.iter().filter(|it| it.has_our_models()).map(|it| name(*it)).collect(),
+            },
             deadline: Duration::from_secs(u64::from(limits.run_minutes.get()) * 60),
             stagger: Duration::from_secs(u64::from(concurrency.stagger_seconds)),
             trusted: issues.trusted,
@@ -219,7 +223,7 @@ impl Config {
         Some(AgentConfig {
             machine: machine.clone(),
             repos: repos.collect(),
-            runtimes: self.runtimes.configs(),
+            runtimes: self.runtimes.all().clone(),
         })
     }
 

@@ -237,13 +237,13 @@ impl Engine {
         Placement { machine: name, slots, stagger: self.settings.stagger }
     }
 
-    /// The command line says which model; else a label of the task does; else the configuration. Only claude
-    /// has models.
+    /// The command line says which model; else a label of the task does; else the configuration, for the runtimes
+    /// that know those models.
     fn model(&self, task: &Task, runtime: &RuntimeName, asked: Option<String>) -> Option<String> {
-        if runtime.as_str() != "claude" {
+        let models = &self.settings.models;
+        if !models.runtimes.contains(runtime) {
             return asked;
         }
-        let models = &self.settings.models;
         let by_label = || task.labels.iter().find_map(|it| models.labels.get(it)).cloned();
         asked.or_else(by_label).or_else(|| Some(models.default.clone()))
     }

@@ -87,6 +87,8 @@ pub struct Models {
     pub default: String,
     /// Label of the task → model.
     pub labels: BTreeMap<String, String>,
+    /// The runtimes that know these models. Any other has its own, unless it is told which on the command line.
+    pub runtimes: BTreeSet<RuntimeName>,
 }
 
 impl Settings {

@@ -11,16 +11,18 @@
 //! - New types and fields appear with every version. Whatever is not understood is kept raw.
 
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
-use coord_core::run::RuntimeReport;
+use coord_core::outcome::WorkerExit;
+use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::window::{Standing, Window};
 use coord_proto::event::EventKind;
+use coord_proto::run::RunSpec;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
 use self::spent::Spent;
-use super::{Launch, Shape, shorten, words};
-use crate::order::Order;
+use super::{Launch, Runtime, Shape, Unlaunchable, shorten, words};
+use crate::order::{Order, RuntimeConfig};
 
 mod line;
 mod spent;
@@ -37,48 +39,90 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("DISABLE_AUTOUPDATER", "1"),
 ];
 
-/// Denied and allowed tools are given as one argument per rule: rules may hold spaces.
-pub(super) fn launch(order: &Order) -> Launch {
-    let config = &order.runtime;
-    let mut argv = vec![config.program.clone().unwrap_or_else(|| "claude".to_owned())];
-    argv.extend(
-        ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode"].map(str::to_owned),
-    );
-    argv.push(config.permission_mode.clone());
-    argv.push("--setting-sources".to_owned());
-    argv.push(config.setting_sources.clone());
-    if let Some(model) = &order.spec.model {
-        argv.extend(["--model".to_owned(), model.clone()]);
+/// Claude Code, without a terminal.
+#[derive(Debug)]
+pub(super) struct Claude;
+
+impl Runtime for Claude {
+    fn name(&self) -> &'static str {
+        "claude"
     }
-    if let Some(resume) = &order.spec.resume {
-        argv.extend(["--resume".to_owned(), resume.session.clone()]);
+
+    fn about(&self) -> &'static str {
+        "Claude Code."
     }
-    if let Some(budget) = order.spec.budget_usd {
-        argv.extend(["--max-budget-usd".to_owned(), budget.to_string()]);
-    }
-    let permissions = &order.spec.permissions;
-    let allowed = [config.allowed_tools.as_slice(), &permissions.allow].concat();
-    for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &permissions.deny)] {
-        if !rules.is_empty() {
-            argv.push(flag.to_owned());
-            argv.extend(rules.iter().cloned());
+
+    fn settings(&self) -> RuntimeConfig {
+        let tools = ["Read", "Edit", "Write", "Bash", "Glob", "Grep"];
+        RuntimeConfig {
+            program: Some(self.name().to_owned()),
+            permission_mode: Some("acceptEdits".to_owned()),
+            allowed_tools: Some(tools.map(str::to_owned).into()),
+            setting_sources: Some("project".to_owned()),
+            ..RuntimeConfig::default()
         }
     }
-    let mut environment = order.environment.clone();
-    // A coordinator that was itself started by Claude Code would make its workers believe they are nested.
-    environment.retain(|name, _| {
-        let inherited = name == "CLAUDECODE" || name.starts_with("CLAUDE_CODE_");
-        !inherited || config.pass_env.contains(name)
-    });
-    for (name, value) in ENVIRONMENT {
-        environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+
+    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
+        true
     }
-    Launch { argv, stdin: order.spec.prompt.clone(), environment }
+
+    fn has_our_models(&self) -> bool {
+        true
+    }
+
+    fn program<'a>(&self, _: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
+        Ok(config.program.as_deref().unwrap_or("claude"))
+    }
+
+    /// Denied and allowed tools are given as one argument per rule: rules may hold spaces.
+    fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {
+        let config = &order.runtime;
+        let mut argv = vec![self.program(&order.spec, config)?.to_owned()];
+        argv.extend(["-p", "--output-format", "stream-json", "--verbose"].map(str::to_owned));
+        let spec = &order.spec;
+        let options = [
+            ("--permission-mode", config.permission_mode.clone()),
+            ("--setting-sources", config.setting_sources.clone()),
+            ("--model", spec.model.clone()),
+            ("--resume", spec.resume.as_ref().map(|it| it.session.clone())),
+            ("--max-budget-usd", spec.budget_usd.map(|it| it.to_string())),
+        ];
+        for (flag, value) in options {
+            argv.extend(value.into_iter().flat_map(|it| [flag.to_owned(), it]));
+        }
+        let permissions = &order.spec.permissions;
+        let allowed = [config.allowed_tools.as_deref().unwrap_or_default(), &permissions.allow].concat();
+        for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &permissions.deny)] {
+            if !rules.is_empty() {
+                argv.push(flag.to_owned());
+                argv.extend(rules.iter().cloned());
+            }
+        }
+        let mut environment = order.environment.clone();
+        // A coordinator that was itself started by Claude Code would make its workers believe they are nested.
+        environment.retain(|name, _| {
+            let inherited = name == "CLAUDECODE" || name.starts_with("CLAUDE_CODE_");
+            !inherited || config.pass_env.contains(name)
+        });
+        for (name, value) in ENVIRONMENT {
+            environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        Ok(Launch::unattended(argv, order.spec.prompt.clone(), environment))
+    }
+
+    fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
+        Box::<Reader>::default()
+    }
+
+    fn takes_interrupt(&self) -> bool {
+        true
+    }
 }
 
 /// What the stream has said so far.
 #[derive(Debug, Default)]
-pub struct Reader {
+struct Reader {
     facts: StreamFacts,
     report: RuntimeReport,
     /// Calls whose denial has been told; they are listed again in the result.
@@ -86,8 +130,8 @@ pub struct Reader {
     spent: Spent,
 }
 
-impl Reader {
-    pub(super) fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
+impl super::Reader for Reader {
+    fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
         let before = events.len();
         let shape = match serde_json::from_str::<Line<'_>>(line) {
             Ok(parsed) => {
@@ -109,12 +153,14 @@ impl Reader {
         if exact { shape } else { Shape::Text }
     }
 
-    pub(super) fn finish(mut self) -> (StreamFacts, RuntimeReport) {
+    fn finish(mut self: Box<Self>, _: WorkerExit) -> (StreamFacts, RuntimeReport) {
         self.facts.result_expected = true;
         self.report.usage = self.spent.finish();
         (self.facts, self.report)
     }
+}
 
+impl Reader {
     fn understand(&mut self, line: &str, parsed: &Line<'_>, events: &mut Vec<EventKind>) {
         match &*parsed.kind {
             "assistant" => self.assistant(parsed, events),

@@ -3,42 +3,72 @@
 //! Its standard output is its own words, so it can report with `STATUS:` and `STUCK:` like a model does.
 
 use coord_core::classify::StreamFacts;
-use coord_core::run::RuntimeReport;
+use coord_core::outcome::WorkerExit;
+use coord_core::run::{RunKind, RuntimeReport};
 use coord_proto::event::EventKind;
+use coord_proto::run::RunSpec;
 
-use super::{Launch, Shape, Unlaunchable, shorten, words};
-use crate::order::Order;
+use super::{Launch, Runtime, Shape, Unlaunchable, shorten, words};
+use crate::order::{Order, RuntimeConfig};
 
-/// What a script said last and whether it is stuck.
+/// The first `sh` block of the task's text, for demonstrations and for trying out a fleet without a model.
+#[derive(Debug)]
+pub(super) struct Script;
+
+impl Runtime for Script {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+
+    fn about(&self) -> &'static str {
+        "The runtime that runs the first `sh` block of a task's text."
+    }
+
+    fn settings(&self) -> RuntimeConfig {
+        RuntimeConfig::default()
+    }
+
+    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
+        true
+    }
+
+    fn program<'a>(&self, _: &'a RunSpec, _: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
+        Ok("sh")
+    }
+
+    /// A shell that ends at the first failure reads the block from its standard input.
+    fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {
+        let block = block(task_text(&order.spec.prompt)).ok_or_else(|| {
+            let what = "the task's text has no block that starts with ```sh, which is what the runtime `script` runs";
+            Unlaunchable(what.to_owned())
+        })?;
+        let argv = ["sh", "-eu"].map(str::to_owned).to_vec();
+        Ok(Launch::unattended(argv, block, order.environment.clone()))
+    }
+
+    fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
+        Box::<Reader>::default()
+    }
+}
+
+/// Of a worker whose every line is its own words: what it said last and whether it is stuck.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub(super) struct Reader {
     stuck: Option<String>,
     last: Option<String>,
 }
 
-impl Reader {
-    /// Every line is text.
-    pub(super) fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
+impl super::Reader for Reader {
+    fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape {
         words(line.to_owned(), &mut self.stuck, events);
         self.last = Some(shorten(line, 4000));
         Shape::Text
     }
 
-    pub(super) fn finish(self) -> (StreamFacts, RuntimeReport) {
+    fn finish(self: Box<Self>, _: WorkerExit) -> (StreamFacts, RuntimeReport) {
         let facts = StreamFacts { stuck: self.stuck, ..StreamFacts::default() };
         (facts, RuntimeReport { text: self.last, ..RuntimeReport::default() })
     }
-}
-
-/// A shell that ends at the first failure reads the block from its standard input.
-pub(super) fn launch(order: &Order) -> Result<Launch, Unlaunchable> {
-    let block = block(task_text(&order.spec.prompt)).ok_or_else(|| {
-        let what =
-            "the task's text has no block that starts with ```sh, which is what the runtime `script` runs";
-        Unlaunchable(what.to_owned())
-    })?;
-    let argv = ["sh", "-eu"].map(str::to_owned).to_vec();
-    Ok(Launch { argv, stdin: block, environment: order.environment.clone() })
 }
 
 /// The part of a prompt that the task's author wrote: between `<<<task-text <nonce>` and

@@ -21,7 +21,7 @@ use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
 use crate::order::{Announcement, Order};
-use crate::runtime::{Launch, Reader, Runtime, Shape, shell};
+use crate::runtime::{self, Launch, Plain, Reader, Shape};
 
 /// How long the pipes of a dead process may stay open. Whoever could hold them has been killed by then.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -98,7 +98,7 @@ impl Supervision {
             return Ok(Ending::Decided(outcome));
         }
         let failed = |reason| Ok(Ending::Decided(Outcome::SetupFailed { step: "worker".to_owned(), reason }));
-        let Some(runtime) = Runtime::named(&self.order.spec.runtime) else {
+        let Some(runtime) = runtime::named(&self.order.spec.runtime) else {
             return failed(format!("this version of coord knows no runtime `{}`", self.order.spec.runtime));
         };
         let launch = match runtime.launch(&self.order) {
@@ -107,10 +107,10 @@ impl Supervision {
         };
         // It can be as large as all the rest of this process.
         self.order.spec.prompt = String::new();
-        let mut reader = runtime.reader();
-        match self.run(launch, runtime.takes_interrupt(), &mut reader, true).await? {
+        let mut reader = runtime.reader(self.order.spec.kind);
+        match self.run(launch, runtime.takes_interrupt(), &mut *reader, true).await? {
             Ok(Ran { exit, stopped }) => {
-                let (stream, report) = reader.finish();
+                let (stream, report) = reader.finish(exit);
                 Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) })
             }
             Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::STOPPED)),
@@ -121,9 +121,9 @@ impl Supervision {
     /// Runs the setup command; gives the outcome of the run if that is where it ends.
     async fn set_up(&mut self, command: String) -> Result<Option<Outcome>, ShimError> {
         self.note(&format!("setup: {command}"))?;
-        let launch = shell(&self.order, command);
+        let launch = Launch::shell(&self.order, command);
         let failed = |reason| Ok(Some(Outcome::SetupFailed { step: "setup".to_owned(), reason }));
-        match self.run(launch, false, &mut Reader::Command, false).await? {
+        match self.run(launch, false, &mut Plain, false).await? {
             Err(Unstarted::Cancelled) => return Ok(Some(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => return failed(reason),
             Ok(Ran { stopped: Some(StopCause::Asked), .. }) => return Ok(Some(Outcome::STOPPED)),
@@ -152,7 +152,7 @@ impl Supervision {
         &mut self,
         launch: Launch,
         takes_interrupt: bool,
-        reader: &mut Reader,
+        reader: &mut dyn Reader,
         is_worker: bool,
     ) -> Result<Result<Ran, Unstarted>, ShimError> {
         if self.stops.try_recv().is_ok() {
@@ -205,7 +205,7 @@ impl Supervision {
         &mut self,
         child: &mut Child,
         takes_interrupt: bool,
-        reader: &mut Reader,
+        reader: &mut dyn Reader,
     ) -> Result<Ran, ShimError> {
         self.commit()?;
         let mut ladder: Option<Ladder> = None;
@@ -253,7 +253,7 @@ impl Supervision {
     }
 
     /// Reads what a dead process has written and nobody has read yet.
-    async fn drain(&mut self, child: &mut Child, reader: &mut Reader) -> Result<(), ShimError> {
+    async fn drain(&mut self, child: &mut Child, reader: &mut dyn Reader) -> Result<(), ShimError> {
         let give_up = Instant::now() + DRAIN;
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
             while child.lines(stream).is_open() {
@@ -271,7 +271,7 @@ impl Supervision {
         &mut self,
         child: &mut Child,
         stream: OutputStream,
-        reader: &mut Reader,
+        reader: &mut dyn Reader,
     ) -> Result<(), ShimError> {
         let lines = child.lines(stream);
         if lines.whole().is_empty() {
@@ -291,10 +291,15 @@ impl Supervision {
         self.commit()
     }
 
-    fn line(&mut self, at: Timestamp, stream: OutputStream, line: &[u8], reader: &mut Reader) {
+    fn line(&mut self, at: Timestamp, stream: OutputStream, line: &[u8], reader: &mut dyn Reader) {
         self.events.clear();
         let raw = match std::str::from_utf8(line) {
-            Ok(text) => match reader.line(stream, text, &mut self.events) {
+            // What a runtime has to say it says on its standard output.
+            Ok(text) if stream == OutputStream::Stderr => {
+                self.events.push(EventKind::Output { stream, text: text.to_owned() });
+                RawLine::Bytes(line)
+            }
+            Ok(text) => match reader.line(text, &mut self.events) {
                 Shape::Json => RawLine::Json(text),
                 Shape::Text => RawLine::Bytes(line),
             },

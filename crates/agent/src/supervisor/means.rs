@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use crate::config::AgentConfig;
 use crate::order::RuntimeConfig;
-use crate::runtime::Runtime;
+use crate::runtime;
 
 /// What a run needs of this machine.
 #[derive(Debug)]
@@ -40,34 +40,28 @@ impl Means {
             unable(format!("repo `{name}` has no origin on machine `{}`: {why}", machine.name))
                 .hinted(format!("give repo `{name}` an `origin`, or its clone a remote of that name"))
         })?;
-        let Some(kind) = Runtime::named(&spec.runtime) else {
-            let has = listed(Runtime::ALL.into_iter().map(Runtime::as_str));
+        let Some(kind) = runtime::named(&spec.runtime) else {
+            let has = listed(runtime::ALL.iter().map(|it| it.name()));
             return Err(unable(format!("there is no runtime `{}`; there is {has}", spec.runtime)));
         };
-        if kind == Runtime::Command && spec.command.is_none() {
-            return Err(unable("the runtime `command` needs a command, and the run has none".to_owned()));
-        }
         if let Checkout::Commit { reference, .. } = &spec.checkout
             && !is_reference(reference)
         {
             return Err(unable("the commit is to be fetched from something that is no reference".to_owned()));
         }
-        let mut runtime = config.runtimes.get(&spec.runtime).cloned().unwrap_or_default();
-        let program = match kind {
-            Runtime::Claude => runtime.program.as_deref().unwrap_or("claude"),
-            Runtime::Script | Runtime::Command => "sh",
-        };
+        let mut runtime = config.runtimes.get(&spec.runtime).cloned().unwrap_or_else(|| kind.settings());
+        let program = kind.program(spec, &runtime).map_err(|it| unable(it.to_string()))?;
         let Some(found) = find_program(program, path) else {
-            let elsewhere = match kind {
-                Runtime::Claude => ", or set `runtimes.claude.program` to where it is",
-                Runtime::Script | Runtime::Command => "",
+            let elsewhere = match runtime.program {
+                Some(_) => format!(", or set `runtimes.{}.program` to where it is", spec.runtime),
+                None => String::new(),
             };
             return Err(unable(format!("no `{program}` in the agent server's PATH ({path})")).hinted(format!(
                 "install `{program}`{elsewhere}; then start the agent server again if its PATH changes by that"
             )));
         };
-        if kind == Runtime::Claude {
-            runtime.program = Some(found.into_string());
+        if let Some(program) = &mut runtime.program {
+            *program = found.into_string();
         }
         Ok(Self { origin, clone: repo.clone.clone(), runtime })
     }

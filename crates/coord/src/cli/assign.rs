@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use coord_agent::runtime;
 use coord_core::claim::Said;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::queue::Wish;
@@ -35,7 +36,7 @@ pub struct Args {
     model: Option<String>,
 
     /// The runtime, instead of the configured one
-    #[arg(long, value_parser = PossibleValuesParser::new(["claude", "script"]).try_map(|it| it.parse::<RuntimeName>()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(runtime::ALL.iter().map(|it| it.name())).try_map(|it| it.parse::<RuntimeName>()))]
     runtime: Option<RuntimeName>,
 
     /// Something to tell the worker on top of the task

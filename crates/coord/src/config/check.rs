@@ -10,6 +10,7 @@ use coord_core::name::RepoName;
 use super::error::{ConfigError, nearest};
 use super::file::File;
 use super::locate::{Step, line_of};
+use super::runtimes::for_tasks;
 
 mod github;
 
@@ -97,17 +98,19 @@ impl Checker<'_> {
 
     fn runtimes(&self) -> Result<(), ConfigError> {
         let runtime = &self.file.runtime;
-        if !matches!(Runtime::named(runtime), Some(Runtime::Claude | Runtime::Script)) {
+        let names: Vec<_> = for_tasks(&self.file.runtimes).map(Runtime::name).collect();
+        if !names.contains(&runtime.as_str()) {
             let what = format!("`{runtime}` is no runtime that does tasks");
-            let cure = format!("there are {} and {}", Runtime::Claude.as_str(), Runtime::Script.as_str());
+            let cure = format!("there are {}", names.join(", "));
             return Err(self.error(what, &[Step::Key("runtime")], cure));
         }
-        let claude = &self.file.runtimes.claude;
-        for (key, value) in [("program", &claude.program), ("permission_mode", &claude.permission_mode)] {
-            if value.trim().is_empty() {
-                let at = [Step::Key("runtimes"), Step::Key("claude"), Step::Key(key)];
-                let cure = format!("remove the key `{key}`, or give it a value");
-                return Err(self.error(format!("`{key}` of the runtime `claude` is empty"), &at, cure));
+        for (name, config) in self.file.runtimes.all() {
+            for (key, value) in [("program", &config.program), ("permission_mode", &config.permission_mode)] {
+                if value.as_ref().is_some_and(|it| it.trim().is_empty()) {
+                    let at = [Step::Key("runtimes"), Step::Key(name.as_str()), Step::Key(key)];
+                    let cure = format!("remove the key `{key}`, or give it a value");
+                    return Err(self.error(format!("`{key}` of the runtime `{name}` is empty"), &at, cure));
+                }
             }
         }
         Ok(())

@@ -1,23 +1,15 @@
 //! What each entry of the file becomes, once the whole has been checked.
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_agent::order::RuntimeConfig;
-use coord_agent::runtime::Runtime;
 use coord_core::forge::Rules;
 use coord_core::machine::Machine;
-use coord_core::name::RuntimeName;
 use coord_core::repo::{OnGitHub, Permissions, Repo, RepoForge};
 
 use super::MachineConfig;
 use super::api_url::{API_URL, ApiUrl};
 use super::credential::{App, GitHub};
 use super::error::ConfigError;
-use super::file::{
-    self, ClaudeEntry, File, Forge, GitHubEntry, MachineEntry, ProtectionEntry, RepoEntry, Runtimes,
-    ShellEntry,
-};
+use super::file::{File, Forge, GitHubEntry, MachineEntry, ProtectionEntry, RepoEntry};
 use crate::context::Context;
 
 /// Where GitHub's API is; what the environment says counts only where a repo names one on GitHub.
@@ -112,29 +104,5 @@ pub(super) fn machine(
         },
         clones: repo_paths.into_iter().map(|(repo, path)| (repo, place(&path))).collect(),
         token_file: token_file.map(|it| place(&it)),
-    }
-}
-
-impl Runtimes {
-    /// What an agent server takes, by the names of the runtimes.
-    pub(super) fn configs(&self) -> BTreeMap<RuntimeName, RuntimeConfig> {
-        let Self { claude, script, command } = self.clone();
-        let shells = [(Runtime::Script, script), (Runtime::Command, command)];
-        let shells = shells.map(|(runtime, it)| (runtime, RuntimeConfig::from(it)));
-        let all = [(Runtime::Claude, claude.into())].into_iter().chain(shells);
-        all.map(|(runtime, config)| (file::runtime(runtime), config)).collect()
-    }
-}
-
-impl From<ClaudeEntry> for RuntimeConfig {
-    fn from(entry: ClaudeEntry) -> Self {
-        let ClaudeEntry { program, pass_env, permission_mode, allowed_tools, setting_sources } = entry;
-        Self { program: Some(program), pass_env, permission_mode, allowed_tools, setting_sources }
-    }
-}
-
-impl From<ShellEntry> for RuntimeConfig {
-    fn from(ShellEntry { pass_env }: ShellEntry) -> Self {
-        Self { pass_env, ..Self::default() }
     }
 }

@@ -9,7 +9,7 @@ mod github;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 
-use coord_agent::runtime::Runtime;
+use coord_agent::runtime;
 use coord_core::gate::GateKind;
 use coord_core::machine::AGENT_PORT;
 use coord_core::name::{BranchName, GitHubRepo, MachineName, RepoName, RuntimeName};
@@ -18,6 +18,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::github::{GitHubEntry, IssuesEntry, ProtectionEntry};
+use super::runtimes::{self, Runtimes};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
 pub(super) const DENIED: [&str; 7] = [
@@ -54,10 +55,10 @@ pub(super) struct File {
     #[serde(default)]
     pub models: Models,
     /// The runtime of agent work, unless `coord assign --runtime` says otherwise. Default: `claude`.
-    #[serde(default = "claude")]
+    #[serde(default = "first_runtime")]
     #[schemars(with = "String")]
     pub runtime: RuntimeName,
-    /// How each runtime is started.
+    /// How each runtime is started. Each has the keys that do something for it, and no others.
     #[serde(default)]
     pub runtimes: Runtimes,
     /// What a run may use up.
@@ -206,43 +207,6 @@ pub(super) struct Models {
     pub labels: BTreeMap<String, String>,
 }
 
-/// How each runtime is started. Each has the keys that do something for it, and no others.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Runtimes {
-    /// Claude Code.
-    pub claude: ClaudeEntry,
-    /// The runtime that runs the first `sh` block of a task's text.
-    pub script: ShellEntry,
-    /// The runtime that runs `build_command` and `test_command`.
-    pub command: ShellEntry,
-}
-
-/// How Claude Code is started.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClaudeEntry {
-    /// The program: a name that is looked up in `PATH`, or a path from here or from `~/`. Default: `claude`.
-    pub program: String,
-    /// Variables of the agent server's environment that workers see beyond the usual few. Default: none, so
-    /// an API key is never passed on unasked.
-    pub pass_env: Vec<String>,
-    /// What happens when a tool is neither allowed nor denied. Default: `acceptEdits`.
-    pub permission_mode: String,
-    /// Tools that need no question. Default: Read, Edit, Write, Bash, Glob, Grep; `[]` allows none.
-    pub allowed_tools: Vec<String>,
-    /// Which of the runtime's own settings files are read. Default: `project`, never those of the user.
-    pub setting_sources: String,
-}
-
-/// How a runtime is started that is nothing but a shell.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ShellEntry {
-    /// Variables of the agent server's environment that it sees beyond the usual few. Default: none.
-    pub pass_env: Vec<String>,
-}
-
 /// What a run may use up.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -269,30 +233,15 @@ impl Default for Models {
     }
 }
 
-impl Default for ClaudeEntry {
-    fn default() -> Self {
-        Self {
-            program: "claude".to_owned(),
-            pass_env: Vec::new(),
-            permission_mode: "acceptEdits".to_owned(),
-            allowed_tools: ["Read", "Edit", "Write", "Bash", "Glob", "Grep"].map(str::to_owned).into(),
-            setting_sources: "project".to_owned(),
-        }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self { run_minutes: const { NonZeroU32::new(120).expect("two hours are more than nothing") } }
     }
 }
 
-fn claude() -> RuntimeName {
-    runtime(Runtime::Claude)
-}
-
-pub(super) fn runtime(runtime: Runtime) -> RuntimeName {
-    runtime.as_str().parse().expect("runtimes have names that are runtime names")
+/// The one that is used by most, which is the first of all.
+fn first_runtime() -> RuntimeName {
+    runtimes::name(runtime::ALL[0])
 }
 
 fn main_branch() -> BranchName {

@@ -1,4 +1,3 @@
-use coord_agent::runtime::Runtime;
 use coord_core::repo::RepoForge;
 use serde_yaml::Value;
 
@@ -191,7 +190,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.here.as_ref(), Some(&machine.name));
     assert_eq!(config.deadline, Duration::from_secs(7200));
     assert!(config.repos[0].permissions.deny.contains(&"Bash(gh *)".to_owned()));
-    assert_eq!(config.runtimes.claude.permission_mode, "acceptEdits");
+    let claude = config.runtimes.get(&"claude".parse().unwrap()).unwrap();
+    assert_eq!(claude.permission_mode.as_deref(), Some("acceptEdits"));
 }
 
 #[test]
@@ -221,12 +221,9 @@ fn what_is_said_is_in_force() {
     assert!(settings.repos[1].permissions.deny.is_empty());
     let agent = config.agent(&"box".parse().unwrap()).unwrap();
     assert_eq!(agent.repos.keys().map(RepoName::as_str).collect::<Vec<_>>(), ["web"]);
-    assert_eq!(agent.runtimes[&file::runtime(Runtime::Claude)].pass_env, ["ANTHROPIC_API_KEY"]);
-    assert_eq!(
-        agent.runtimes[&file::runtime(Runtime::Claude)].setting_sources,
-        "project",
-        "the rest has its defaults"
-    );
+    let claude = &agent.runtimes[&"claude".parse().unwrap()];
+    assert_eq!(claude.pass_env, ["ANTHROPIC_API_KEY"]);
+    assert_eq!(claude.setting_sources.as_deref(), Some("project"), "the rest has its defaults");
 }
 
 #[test]

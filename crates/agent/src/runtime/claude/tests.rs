@@ -1,6 +1,7 @@
 use coord_core::usage::{ModelUsage, Payer, Tokens, Usage};
 
 use super::*;
+use crate::runtime::Reader as _;
 
 /// Reads lines as the shim does; every line must give at least one event.
 fn read(lines: &[&str]) -> (Vec<EventKind>, StreamFacts, RuntimeReport) {
@@ -11,7 +12,7 @@ fn read(lines: &[&str]) -> (Vec<EventKind>, StreamFacts, RuntimeReport) {
         reader.line(line, &mut events);
         assert!(events.len() > before, "{line}");
     }
-    let (facts, report) = reader.finish();
+    let (facts, report) = Box::new(reader).finish(WorkerExit::Code(0));
     (events, facts, report)
 }
 
@@ -227,7 +228,7 @@ fn what_is_new_or_odd_is_kept_and_does_not_hide_the_rest() {
     }
     let odd = r#"{"type":"result","is_error":false,"num_turns":"many","total_cost_usd":null,"permission_denials":"none","subtype":"success","result":"ok"}"#;
     reader.line(odd, &mut events);
-    assert_eq!(reader.finish().0.result.unwrap().text, "ok");
+    assert_eq!(Box::new(reader).finish(WorkerExit::Code(0)).0.result.unwrap().text, "ok");
 }
 
 #[test]
@@ -239,7 +240,11 @@ fn an_object_between_white_space_is_understood_but_kept_as_bytes() {
     assert_eq!(events, [EventKind::Text { text: "hi".to_owned() }]);
 }
 
-fn order(config: &crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> Order {
+fn launch(order: &Order) -> Launch {
+    Claude.launch(order).unwrap()
+}
+
+fn order(config: &RuntimeConfig, environment: &[(&str, &str)]) -> Order {
     let sha = "0".repeat(40);
     let order = serde_json::json!({
         "spec": {
@@ -260,12 +265,9 @@ fn order(config: &crate::order::RuntimeConfig, environment: &[(&str, &str)]) -> 
 
 #[test]
 fn the_command_line_has_every_rule_and_never_the_prompt() {
-    let mut config = crate::order::RuntimeConfig {
-        program: None,
-        pass_env: Vec::new(),
-        permission_mode: "acceptEdits".to_owned(),
-        allowed_tools: ["Read", "Bash"].map(str::to_owned).into(),
-        setting_sources: "project".to_owned(),
+    let mut config = RuntimeConfig {
+        allowed_tools: Some(["Read", "Bash"].map(str::to_owned).into()),
+        ..Claude.settings()
     };
     let first = launch(&order(&config, &[]));
     assert_eq!(
@@ -293,7 +295,7 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
     );
     assert_eq!(first.stdin, "secret task");
 
-    config.allowed_tools.clear();
+    config.allowed_tools = Some(Vec::new());
     let mut without = order(&config, &[]);
     without.spec.permissions = coord_core::repo::Permissions::default();
     let argv = launch(&without).argv;
@@ -307,9 +309,9 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
 
 #[test]
 fn only_passed_variables_of_claude_code_get_through_and_they_win_over_ours() {
-    let config = crate::order::RuntimeConfig {
+    let config = RuntimeConfig {
         pass_env: vec!["CLAUDE_CODE_OAUTH_TOKEN".to_owned(), "CLAUDE_CODE_MAX_RETRIES".to_owned()],
-        ..crate::order::RuntimeConfig::default()
+        ..RuntimeConfig::default()
     };
     let launch = launch(&order(
         &config,
@@ -330,6 +332,10 @@ fn only_passed_variables_of_claude_code_get_through_and_they_win_over_ours() {
             "CLAUDE_CODE_MAX_RETRIES",
             "CLAUDE_CODE_OAUTH_TOKEN",
             "DISABLE_AUTOUPDATER",
+            "GIT_EDITOR",
+            "GIT_PAGER",
+            "GIT_TERMINAL_PROMPT",
+            "PAGER",
             "PATH",
         ]
     );

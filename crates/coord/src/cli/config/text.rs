@@ -1,7 +1,8 @@
 //! The configuration in force, for people.
 
+use coord_agent::order::RuntimeConfig;
+
 use super::{AppView, GitHubView, IssuesView, ProtectionView, RepoView, View};
-use crate::config::Runtimes;
 use crate::ui::{Tone, Ui};
 
 pub(super) fn human(view: &View, ui: &Ui) -> String {
@@ -25,19 +26,10 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
         lines.extend(github_lines(&view.github, &view.issues));
     }
     lines.push("\nRuntimes:".to_owned());
-    let Runtimes { claude, script, command } = &view.runtimes;
-    for (name, pass_env) in
-        [("claude", &claude.pass_env), ("script", &script.pass_env), ("command", &command.pass_env)]
-    {
-        let default = if view.runtime == name { " (default)" } else { "" };
-        lines.push(format!("  {}{default}", ui.paint(Tone::Strong, name)));
-        if name == "claude" {
-            lines.push(fact("program", &claude.program));
-            lines.push(fact("mode", &claude.permission_mode));
-            lines.push(fact("allowed", &or(&claude.allowed_tools, "(none)")));
-            lines.push(fact("settings", &claude.setting_sources));
-        }
-        lines.push(fact("sees", &or(pass_env, "(none)")));
+    for (name, config) in view.runtimes.all() {
+        let default = if view.runtime == name.as_str() { " (default)" } else { "" };
+        lines.push(format!("  {}{default}", ui.paint(Tone::Strong, name.as_str())));
+        lines.extend(runtime_lines(config));
     }
     lines.push(format!("\nModel: {}", view.models.default));
     lines.extend(view.models.labels.iter().map(|(label, model)| fact(label, model)));
@@ -83,6 +75,20 @@ fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
     }
     lines.extend(repo.rules.iter().flat_map(|it| it.lines()).map(|it| fact("rule", it)));
     lines
+}
+
+fn runtime_lines(config: &RuntimeConfig) -> Vec<String> {
+    let RuntimeConfig { program, pass_env, permission_mode, allowed_tools, setting_sources } = config;
+    let text = |label, value: &Option<String>| value.as_ref().map(|it| fact(label, it));
+    let list = |label, value: &Option<Vec<String>>| value.as_ref().map(|it| fact(label, &or(it, "(none)")));
+    let lines = [
+        text("program", program),
+        text("mode", permission_mode),
+        list("allowed", allowed_tools),
+        text("settings", setting_sources),
+        Some(fact("sees", &or(pass_env, "(none)"))),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 /// What a branch asks for where its rules cannot be read.

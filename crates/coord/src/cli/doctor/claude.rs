@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_agent::order::{Order, RuntimeConfig};
-use coord_agent::runtime::{Launch, Runtime};
-use coord_core::name::CommitSha;
+use coord_agent::runtime::{self, Launch, Runtime};
+use coord_core::name::{CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
 use coord_core::run::RunKind;
 use coord_core::task::TaskRef;
@@ -62,16 +62,26 @@ struct Login {
     subscription_type: Option<String>,
 }
 
+fn name() -> RuntimeName {
+    "claude".parse().expect("it is a runtime name")
+}
+
+/// The runtime that is looked at.
+pub(super) fn kind() -> &'static dyn Runtime {
+    runtime::named(&name()).expect("there is that runtime")
+}
+
 /// The command line and environment of a worker that is asked one tiny question.
 pub(super) fn worker(cx: &Context, config: &Config) -> Worker {
-    let runtime = RuntimeConfig::from(config.runtimes.claude.clone());
+    let kind = kind();
+    let runtime = config.runtimes.get(&name()).cloned().unwrap_or_else(|| kind.settings());
     let (base, from) = match server_environment(cx) {
         Some(environment) => (environment, "the running agent server"),
         None => (cx.environment.clone(), "this shell, which would start the agent server"),
     };
     let environment = coord_agent::environment::reduce(&base, &runtime.pass_env);
     let order = order(cx, config, runtime.clone(), environment);
-    let launch = Runtime::Claude.launch(&order).expect("a claude order lacks nothing");
+    let launch = kind.launch(&order).expect("a claude order lacks nothing");
     let key_withheld = base.contains_key(API_KEY) && !launch.environment.contains_key(API_KEY);
     Worker { launch, config: runtime, key_withheld, from }
 }
@@ -91,7 +101,7 @@ fn order(
         attempt: 1,
         fence: 0,
         start_before: jiff::Timestamp::MAX,
-        runtime: "claude".parse().expect("it is a runtime name"),
+        runtime: name(),
         model: Some(config.models.default.clone()),
         base_branch: repo.default_branch.clone(),
         branch: repo.default_branch.clone(),
@@ -138,7 +148,7 @@ type Unusable = fn(String, String, String) -> Check;
 
 /// The checks, and whether there is any point in a probe.
 pub(super) async fn checks(cx: &Context, config: &Config, worker: &Worker) -> (Vec<Check>, bool) {
-    let wanted = config.runtime.as_str() == Runtime::Claude.as_str();
+    let wanted = config.runtime == name();
     // What nobody uses may be missing.
     let fail: Unusable = if wanted { Check::fail } else { Check::warn };
     let version = match said(worker, &["--version"]).await {
@@ -198,8 +208,9 @@ fn whose(login: &Login) -> String {
 
 fn permissions(cx: &Context, config: &Config, worker: &Worker) -> Vec<Check> {
     let subject = "permissions";
+    let mode = worker.config.permission_mode.as_deref().unwrap_or_default();
     let mut checks = Vec::new();
-    if worker.config.permission_mode == "bypassPermissions" {
+    if mode == "bypassPermissions" {
         let seen = "claude workers ask nobody about anything and may do all that you may, without a sandbox";
         checks.push(Check::warn(subject, seen, format!("permission_mode: acceptEdits in {}", config.path)));
     }
@@ -220,7 +231,7 @@ fn permissions(cx: &Context, config: &Config, worker: &Worker) -> Vec<Check> {
         ));
     }
     if checks.is_empty() {
-        let seen = format!("{}, with a list of what is denied", worker.config.permission_mode);
+        let seen = format!("{mode}, with a list of what is denied");
         checks.push(Check::ok(subject, seen));
     }
     checks

@@ -1,20 +1,18 @@
 //! One tiny turn of a worker, with the command line, the environment and the reader that workers have.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use coord_agent::runtime::Runtime;
 use coord_core::classify::{StreamFacts, classify};
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{GitFacts, RunKind, RuntimeReport};
 use coord_git::program::redact;
-use coord_proto::event::OutputStream;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::Check;
-use super::claude::Worker;
+use super::claude::{self, Worker};
 
 const SUBJECT: &str = "probe";
 /// How long one word may take.
@@ -31,9 +29,7 @@ pub(super) async fn check(worker: &Worker) -> Check {
             return Check::fail(SUBJECT, seen, "coord doctor --probe");
         }
     };
-    let Answer { status, stream, report, complaint } = answer;
-    let exit =
-        status.code().map_or_else(|| WorkerExit::Signal(status.signal().unwrap_or(0)), WorkerExit::Code);
+    let Answer { exit, stream, report, complaint } = answer;
     // An empty directory holds no work, and that is known.
     let git = GitFacts { ahead: Some(0), added: Some(0), dirty: Some(Vec::new()), ..GitFacts::default() };
     let outcome = classify(RunKind::Work, exit, None, &stream, &git, false);
@@ -42,7 +38,7 @@ pub(super) async fn check(worker: &Worker) -> Check {
 
 /// What came of the turn.
 struct Answer {
-    status: ExitStatus,
+    exit: WorkerExit,
     stream: StreamFacts,
     report: RuntimeReport,
     /// The last line that it wrote to standard error.
@@ -85,13 +81,16 @@ async fn turn(worker: &Worker) -> std::io::Result<Answer> {
         drop(stdin.write_all(launch.stdin.as_bytes()).await);
     }
     let output = child.wait_with_output().await?;
-    let mut reader = Runtime::Claude.reader();
+    let status = output.status;
+    let exit =
+        status.code().map_or_else(|| WorkerExit::Signal(status.signal().unwrap_or(0)), WorkerExit::Code);
+    let mut reader = claude::kind().reader(RunKind::Work);
     let mut events = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
-        reader.line(OutputStream::Stdout, line, &mut events);
+        reader.line(line, &mut events);
     }
-    let (stream, report) = reader.finish();
+    let (stream, report) = reader.finish(exit);
     let errors = String::from_utf8_lossy(&output.stderr);
     let complaint = errors.trim().lines().last().unwrap_or_default().chars().take(300).collect();
-    Ok(Answer { status: output.status, stream, report, complaint })
+    Ok(Answer { exit, stream, report, complaint })
 }
