@@ -11,11 +11,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
-use coord_agent::runtime::Runtime;
+use coord_agent::runtime;
 use coord_core::classify::{StreamFacts, classify};
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{GitFacts, RunKind, RuntimeReport};
-use coord_proto::event::{EventKind, OutputStream};
+use coord_proto::event::EventKind;
 use coord_testkit::claude::Version;
 use serde::{Deserialize, Serialize};
 
@@ -71,14 +71,15 @@ impl Recording {
 
     /// What the reader makes of it.
     fn understood(&self) -> (StreamFacts, RuntimeReport, Vec<EventKind>) {
-        let mut reader = Runtime::Claude.reader();
+        let claude = runtime::named(&"claude".parse().unwrap()).unwrap();
+        let mut reader = claude.reader(RunKind::Work);
         let mut events = Vec::new();
         for line in &self.lines {
             let before = events.len();
-            reader.line(OutputStream::Stdout, line, &mut events);
+            reader.line(line, &mut events);
             assert!(events.len() > before, "every line is an event: {line}");
         }
-        let (stream, report) = reader.finish();
+        let (stream, report) = reader.finish(self.exit);
         (stream, report, events)
     }
 
