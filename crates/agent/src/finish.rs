@@ -9,7 +9,6 @@
 //! any more, and the store keeps its head. Publishing is the coordinator's, and is not done here.
 
 use std::io;
-use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_core::classify::{StopCause, StreamFacts, classify};
@@ -31,13 +30,11 @@ use crate::durable;
 use crate::layout::RunDir;
 use crate::log::secrets::Secrets;
 use crate::log::{LogError, LogWriter, RawLine};
-use crate::order::Order;
-use crate::process;
+use crate::order::{Order, ShimRecord};
+use crate::shim::contain::{Containment, Swept};
 
 /// How many changed files are named.
 const NAMED: usize = 20;
-/// How long processes that were killed may take to go.
-const SWEEP: Duration = Duration::from_secs(10);
 
 /// Why a run could not be brought to its end. It can be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +134,15 @@ pub fn finish(
             (outcome, Some(exit), *report)
         }
     };
-    let end = RunEnd { outcome, at: clock(), exit, git: work.facts, rescue: work.rescue, report };
+    let end = RunEnd {
+        outcome,
+        at: clock(),
+        exit,
+        git: work.facts,
+        rescue: work.rescue,
+        report,
+        leaked: log.leaked(),
+    };
     conclude(dir, log, &end)?;
     Ok(end)
 }
@@ -159,8 +164,8 @@ fn record(dir: &RunDir, end: &RunEnd) -> Result<(), FinishError> {
     durable::write(&path, &bytes).map_err(|source| FinishError::File { path, source })
 }
 
-/// Brings a run to its end whose shim died, which its lock tells, with this outcome. What is left of its worker is found by the
-/// marker in the environment and killed; its work is treated like that of any other run.
+/// Brings a run to its end whose shim died, which its lock tells, with this outcome. What is left of its worker is found and
+/// killed; its work is treated like that of any other run.
 ///
 /// # Errors
 /// When processes of it cannot be ended, or its end cannot be recorded.
@@ -190,10 +195,15 @@ pub async fn abandoned(
     let order = fs::read(dir.order()).map_err(failed(dir.order()))?;
     let order: Order =
         serde_json::from_slice(&order).map_err(io::Error::from).map_err(failed(dir.order()))?;
-    sweep_marked(order.spec.run).await?;
-    let (dir, git) = (dir.clone(), git.clone());
+    let (dir, git, run) = (dir.clone(), git.clone(), order.spec.run);
+    // Without a record there never was a worker; without a readable one its group is not known.
+    let record = fs::read(dir.shim()).ok().and_then(|it| serde_json::from_slice(&it).ok());
+    let swept = sweep(run, record).await?;
     let ended = tokio::task::spawn_blocking(move || {
         let mut log = LogWriter::open(&dir.log(), secrets)?;
+        if swept.found > 0 {
+            log.note(clock(), &swept.as_left_behind())?;
+        }
         let ending = Ending::Decided(outcome);
         let end = finish(&dir, &order, ending, &git, &mut log, clock);
         drop(lock);
@@ -203,29 +213,28 @@ pub async fn abandoned(
     Ok(Abandoned::Ended(Box::new(end)))
 }
 
-/// Kills every process that carries the marker of `run` until none is left.
-async fn sweep_marked(run: RunId) -> Result<(), FinishError> {
-    let give_up = tokio::time::Instant::now() + SWEEP;
-    loop {
-        let table = process::table()
-            .map_err(|source| FinishError::File { path: Utf8PathBuf::from("/proc"), source })?;
-        let own = std::process::id();
-        let left: Vec<u32> = table
-            .iter()
-            .filter(|it| !it.zombie && it.pid != own && process::is_marked(it.pid, run))
-            .map(|it| it.pid)
-            .collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        if tokio::time::Instant::now() >= give_up {
-            return Err(FinishError::Processes { run, left });
-        }
-        for pid in left {
-            process::kill(pid);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Ends what is left of a run whose shim died.
+async fn sweep(run: RunId, record: Option<ShimRecord>) -> Result<Swept, FinishError> {
+    let unlisted = |source| FinishError::File { path: Utf8PathBuf::from("/proc"), source };
+    let (event_loop, containment) =
+        (tokio::runtime::Handle::current(), Containment::abandoned(run, record.as_ref()));
+    // It reads a great many small files, which others on the event loop would have to wait for.
+    let sweeping = tokio::task::spawn_blocking(move || {
+        event_loop.block_on(async {
+            let swept = containment.end_abandoned().await?;
+            if swept.left.is_empty()
+                && let Err(error) = containment.remove().await
+            {
+                tracing::warn!(%run, "the cgroup of the run stays: {error}");
+            }
+            io::Result::Ok(swept)
+        })
+    });
+    let swept = sweeping.await.expect("sweeping does not panic and is not aborted").map_err(unlisted)?;
+    if !swept.left.is_empty() {
+        return Err(FinishError::Processes { run, left: swept.left.iter().map(|it| it.pid).collect() });
     }
+    Ok(swept)
 }
 
 /// What git could not be asked or made to do.

@@ -13,14 +13,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use base64::Engine as _;
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_core::run::RunEnd;
-use coord_proto::event::{Event, EventKind};
+use coord_core::run::{Leaked, RunEnd};
+use coord_proto::event::{Event, EventKind, Leak, LeakedProcess, LeftOut};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use fs_err::{File, OpenOptions};
 use jiff::Timestamp;
 
+mod limit;
 pub mod secrets;
 
+use limit::{Limit, Room};
 use secrets::Secrets;
 
 /// The buffer of a batch is given back once a batch was larger than this.
@@ -73,6 +75,8 @@ pub struct LogWriter {
     next: u64,
     batch: Vec<u8>,
     secrets: Secrets,
+    leaked: Leaked,
+    limit: Limit,
 }
 
 impl LogWriter {
@@ -88,7 +92,24 @@ impl LogWriter {
         let (length, last) = measure(&mut file).map_err(failed)?;
         file.set_len(length).map_err(failed)?;
         file.seek(SeekFrom::Start(length)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, length, last, next: last, batch: Vec::new(), secrets })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+            last,
+            next: last,
+            batch: Vec::new(),
+            secrets,
+            leaked: Leaked::default(),
+            limit: Limit::default(),
+        })
+    }
+
+    /// Lets what a worker prints make it no larger than this many bytes. Who reads it later is told what is missing.
+    #[must_use]
+    pub fn limited(mut self, bytes: Option<u64>) -> Self {
+        self.limit = Limit::of(bytes);
+        self
     }
 
     /// The number of the newest event in the file.
@@ -106,6 +127,29 @@ impl LogWriter {
     /// Adds events to the batch, all of them made of one `line`. There must be at least one, and secrets
     /// must have been struck out of them.
     pub fn append(&mut self, at: Timestamp, events: &[EventKind], line: RawLine<'_>) {
+        match self.limit.room(self.length + self.batch.len() as u64, events, line) {
+            Room::Enough => self.write(at, events, line),
+            Room::Last => {
+                let full = EventKind::LeftOut { why: LeftOut::FullLog, lines: 0, bytes: 0 };
+                self.write(at, &[full], RawLine::None);
+                self.append(at, events, line);
+            }
+            Room::Some(events) => self.write(at, &events, RawLine::None),
+        }
+    }
+
+    /// Says what is missing, if anything is, once the worker has printed all that it will.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn tell_left_out(&mut self, at: Timestamp) -> Result<u64, LogError> {
+        if let Some(missing) = self.limit.missing() {
+            self.write(at, &[missing], RawLine::None);
+        }
+        self.commit()
+    }
+
+    fn write(&mut self, at: Timestamp, events: &[EventKind], line: RawLine<'_>) {
         let at = Stamp::new(at);
         for (i, event) in events.iter().enumerate() {
             self.next += 1;
@@ -174,6 +218,35 @@ impl LogWriter {
         let text = self.secrets.strike_text(text).into_owned();
         self.append(at, &[EventKind::Note { text }], RawLine::None);
         self.commit()
+    }
+
+    /// Says which processes were found where none should be, at once, and counts them.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn leak(
+        &mut self,
+        at: Timestamp,
+        what: Leak,
+        count: usize,
+        mut processes: Vec<LeakedProcess>,
+    ) -> Result<u64, LogError> {
+        for process in &mut processes {
+            process.command = self.secrets.strike_text(&process.command).into_owned();
+        }
+        let count = count as u64;
+        match what {
+            Leak::Outlived => self.leaked.outlived += count,
+            Leak::Stay | Leak::Unknown => self.leaked.stay += count,
+        }
+        self.append(at, &[EventKind::Leak { what, count, processes }], RawLine::None);
+        self.commit()
+    }
+
+    /// What leaked since the log was opened.
+    #[must_use]
+    pub fn leaked(&self) -> Leaked {
+        self.leaked
     }
 
     /// Returns once the file is on the disk.

@@ -69,6 +69,9 @@ pub struct ShimRecord {
     pub boot_id: String,
     /// The version of the program it runs.
     pub version: String,
+    /// Where the cgroups of the run are, as far as there are any.
+    #[serde(default)]
+    pub groups: Vec<Utf8PathBuf>,
 }
 
 /// A line that a shim writes to everybody connected to its socket, at once on connecting and whenever any

@@ -70,16 +70,32 @@ pub trait Runtime: Debug + Sync {
     /// Makes sense of what a worker in a run of this kind writes to its standard output.
     fn reader(&self, kind: RunKind) -> Box<dyn Reader>;
 
-    /// Whether an interrupt makes it finish in good order, which is then tried before it is terminated.
-    fn takes_interrupt(&self) -> bool {
+    /// Whether its workers may have nothing to say for as long as they work.
+    fn may_be_silent(&self) -> bool {
         false
     }
+}
+
+/// What a worker is at, as far as its output tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its model.
+    Model,
+    /// A tool, an agent or a task of its own is at work; or it is nothing but a program.
+    Tool,
+    /// It has told its result, and nothing of its own is under way. It ought to end.
+    Over,
 }
 
 /// Makes normalised events of a worker's standard output, line by line.
 pub trait Reader: Debug + Send {
     /// Adds what `line` means to `events`: at least one event.
     fn line(&mut self, line: &str, events: &mut Vec<EventKind>) -> Shape;
+
+    /// What the worker is at, which decides how long it may be silent.
+    fn phase(&self) -> Phase {
+        Phase::Tool
+    }
 
     /// What is to be said about the stream as a whole, once it has been read to its end and the worker has ended
     /// like this.

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use crate::config::AgentConfig;
 use crate::layout::Home;
 use crate::router;
+use crate::shim::contain;
 use crate::supervisor::Supervisor;
 use crate::token::{self, TokenError};
 
@@ -96,11 +97,13 @@ pub struct ServerRecord {
 /// # Errors
 /// See [`ServerError`].
 pub async fn run(
-    options: Options,
+    mut options: Options,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServerError> {
     let address = listener.local_addr().map_err(ServerError::Serve)?.to_string();
+    options.environment.insert(contain::PARENT.to_owned(), std::process::id().to_string());
+    let burying = tokio::spawn(contain::bury_adopted());
     let opening = tokio::task::spawn_blocking(move || open(options, &address));
     let (supervisor, token, held) = opening.await.map_err(|error| ServerError::Serve(error.into()))??;
     supervisor
@@ -122,6 +125,7 @@ pub async fn run(
         })
         .await;
     supervisor.rest().await;
+    burying.abort();
     drop(held);
     served.map_err(ServerError::Serve)
 }

@@ -1,7 +1,9 @@
 //! The events of a run as lines for people.
 
+use coord_core::limits::Bytes;
 use coord_core::outcome::Outcome;
-use coord_proto::event::{Event, EventKind};
+use coord_core::run::Leaked;
+use coord_proto::event::{Event, EventKind, Leak, LeakedProcess, LeftOut};
 
 use crate::ui::{Tone, Ui};
 
@@ -58,6 +60,10 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
         }
         EventKind::Status { text } => tag(Tone::Good, "status", text),
         EventKind::Stuck { why } => tag(Tone::Bad, "stuck", why),
+        EventKind::Leak { what, count, processes } => tag(Tone::Bad, "leak", &leak(*what, *count, processes)),
+        EventKind::LeftOut { why, lines, bytes } => {
+            tag(Tone::Attention, "left out", &left_out(*why, *lines, *bytes))
+        }
         EventKind::Output { text, .. } => Some(printable(text)),
         EventKind::Other if all => tag(Tone::Faint, "other", "an event that this version does not know"),
         EventKind::Ended { end } => {
@@ -66,6 +72,29 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
         }
         EventKind::Text { .. } | EventKind::ToolResult { .. } | EventKind::Other => None,
     }
+}
+
+fn left_out(why: LeftOut, lines: u64, bytes: u64) -> String {
+    let bytes = Bytes(bytes);
+    match (why, lines) {
+        (LeftOut::LongLine, _) => format!("the rest of that line, which is too long: {bytes}"),
+        (LeftOut::FullLog, 0) => {
+            "the log is as large as it may be; what the worker prints from here on is left out, but for results"
+                .to_owned()
+        }
+        (LeftOut::FullLog, lines) => format!("{lines} lines, {bytes} in all, because the log was full"),
+        (LeftOut::Unknown, _) => format!("{bytes} of what the worker printed"),
+    }
+}
+
+fn leak(what: Leak, count: u64, processes: &[LeakedProcess]) -> String {
+    let mut leaked = Leaked::default();
+    match what {
+        Leak::Outlived => leaked.outlived = count,
+        Leak::Stay | Leak::Unknown => leaked.stay = count,
+    }
+    let named = processes.iter().map(|it| format!("{} ({})", it.pid, shorten(&it.command, 60)));
+    format!("{leaked}: {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// One line of at most `limit` characters, without anything that could move the cursor.

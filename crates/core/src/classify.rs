@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limit;
 use crate::outcome::{Outcome, TimeoutPhase, WorkerExit};
 use crate::run::{GitFacts, RunKind};
 
@@ -16,8 +17,12 @@ use crate::run::{GitFacts, RunKind};
 pub enum StopCause {
     /// Somebody asked.
     Asked,
-    /// The run's deadline passed.
-    Deadline,
+    /// It took too long.
+    Overdue(TimeoutPhase),
+    /// It had told its result, had nothing left to do, and did not end.
+    Lingered,
+    /// It used more of its machine than it may.
+    OverLimit(Limit),
 }
 
 /// The classes of error that a runtime attaches to its events.
@@ -94,9 +99,14 @@ pub fn classify(
 ) -> Outcome {
     match stopped {
         Some(StopCause::Asked) => return Outcome::STOPPED,
-        Some(StopCause::Deadline) => return Outcome::Timeout { phase: TimeoutPhase::Absolute },
-        None => {}
+        Some(StopCause::Overdue(phase)) => return Outcome::Timeout { phase },
+        Some(StopCause::OverLimit(limit)) => {
+            return Outcome::Budget { cap: format!("the limit of its machine on {limit}") };
+        }
+        Some(StopCause::Lingered) | None => {}
     }
+    // How a process ends that had said all it had to say, and was told to go, is no news.
+    let exit = if stopped == Some(StopCause::Lingered) { WorkerExit::Code(0) } else { exit };
     if !kind.is_agent_work() {
         return classify_command(exit);
     }

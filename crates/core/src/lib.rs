@@ -9,6 +9,7 @@
 //! | [`id`], [`name`] | identifiers and names, parsed once and valid ever after |
 //! | [`repo`], [`machine`] | what is under coordination, and where it runs |
 //! | [`task`], [`change`], [`run`] | the wanted thing, its branch, one attempt at it |
+//! | [`limits`] | what a run may use up, and how long it may be silent |
 //! | [`outcome`], [`classify`] | how a run ended, and how that is decided |
 //! | [`gate`], [`pull`], [`merge`] | what must hold before a change may merge, and the order of merging |
 //! | [`forge`] | what a forge says: issues, pull requests, checks, reviews, the rules of a branch |
@@ -31,6 +32,7 @@ pub mod event;
 pub mod forge;
 pub mod gate;
 pub mod id;
+pub mod limits;
 pub mod machine;
 pub mod merge;
 pub mod money;

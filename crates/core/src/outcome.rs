@@ -47,7 +47,7 @@ pub enum Outcome {
     },
     /// The conversation outgrew the model.
     Context,
-    /// A cap on turns or money was reached.
+    /// A cap was reached: on turns, on money, or on what the run may use of its machine.
     Budget {
         /// Which.
         cap: String,
@@ -103,8 +103,22 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeoutPhase {
+    /// Until the worker printed something.
+    FirstOutput,
+    /// Silent, with nothing going on.
+    Idle,
     /// The whole run.
     Absolute,
+}
+
+impl fmt::Display for TimeoutPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstOutput => "the worker never said anything",
+            Self::Idle => "the worker was silent for too long and did nothing",
+            Self::Absolute => "the run's deadline passed",
+        })
+    }
 }
 
 impl Outcome {
@@ -158,7 +172,7 @@ impl fmt::Display for Outcome {
             | Self::Cancelled { reason: Some(detail) } => write!(f, ": {detail}"),
             Self::SetupFailed { step, reason } => write!(f, " at {step}: {reason}"),
             Self::Limited { until: Some(until) } => write!(f, " until {until}"),
-            Self::Timeout { phase: TimeoutPhase::Absolute } => f.write_str(": the run's deadline passed"),
+            Self::Timeout { phase } => write!(f, ": {phase}"),
             Self::Done
             | Self::NoChange
             | Self::Dirty

@@ -191,6 +191,44 @@ pub struct RunEnd {
     pub rescue: Option<Rescue>,
     /// What the runtime reported about itself.
     pub report: RuntimeReport,
+    /// Processes that outlived the worker.
+    #[serde(default, skip_serializing_if = "Leaked::is_nothing")]
+    pub leaked: Leaked,
+}
+
+/// How many processes of a run outlived the one they belonged to. They are counted by the run, in the log there
+/// is an event for each of the two with what they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Leaked {
+    /// Were found when the worker had ended of its own accord, and were ended.
+    pub outlived: u64,
+    /// Could not be ended.
+    pub stay: u64,
+}
+
+impl Leaked {
+    /// Nothing leaked.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What leaked: `2 processes that outlived it were ended, and 1 cannot be ended`.
+impl fmt::Display for Leaked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outlived = match self.outlived {
+            0 => None,
+            1 => Some("a process that outlived it was ended".to_owned()),
+            count => Some(format!("{count} processes that outlived it were ended")),
+        };
+        let stay = match self.stay {
+            0 => None,
+            1 => Some("a process of it cannot be ended".to_owned()),
+            count => Some(format!("{count} processes of it cannot be ended")),
+        };
+        f.write_str(&[outlived, stay].into_iter().flatten().collect::<Vec<_>>().join(", and "))
+    }
 }
 
 /// What git says about a run's work. `None` means nobody could look, never "nothing".
@@ -274,6 +312,7 @@ mod tests {
             git: GitFacts::default(),
             rescue: None,
             report: RuntimeReport::default(),
+            leaked: Leaked::default(),
         };
         let states = [
             RunState::Queued(Box::default()),

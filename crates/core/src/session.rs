@@ -138,7 +138,7 @@ fn is_for_a_person(hold: &Hold) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{GitFacts, Reservation, RunEnd, RunState, RuntimeReport};
+    use crate::run::{GitFacts, Leaked, Reservation, RunEnd, RunState, RuntimeReport};
 
     fn event(number: u64, task: &str, fact: Fact) -> Event {
         Event { number, at: Timestamp::UNIX_EPOCH, task: task.parse().unwrap(), fact }
@@ -152,6 +152,7 @@ mod tests {
             git: GitFacts::default(),
             rescue: None,
             report: RuntimeReport { cost_usd, ..RuntimeReport::default() },
+            leaked: Leaked::default(),
         };
         Run {
             id: RunId::from_random(1),

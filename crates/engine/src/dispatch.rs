@@ -11,7 +11,7 @@ use coord_core::name::BranchName;
 use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
 use coord_core::repo::Permissions;
-use coord_core::run::{GitFacts, Run, RunEnd, RunState, RuntimeReport};
+use coord_core::run::{GitFacts, Leaked, Run, RunEnd, RunState, RuntimeReport};
 use coord_proto::client::{ClientError, Started};
 use coord_proto::run::{Checkout, RunSpec};
 use jiff::{SignedDuration, Timestamp};
@@ -104,6 +104,7 @@ impl Engine {
 
     fn spec(&self, run: &Run, base_branch: BranchName, job: Job, start_before: Timestamp) -> RunSpec {
         let Job { checkout, prompt, command, setup, permissions } = job;
+        let (deadline, limits) = self.settings.limits.of(&run.task.repo, run.kind, &run.runtime);
         RunSpec {
             run: run.id,
             kind: run.kind,
@@ -120,9 +121,10 @@ impl Engine {
             command,
             setup,
             permissions,
-            deadline_seconds: self.settings.deadline.as_secs(),
+            deadline_seconds: deadline.as_secs(),
             resume: None,
             budget_usd: None,
+            limits,
         }
     }
 
@@ -147,5 +149,6 @@ pub(crate) fn without_a_worker(outcome: Outcome) -> RunEnd {
         git: GitFacts::default(),
         rescue: None,
         report: RuntimeReport::default(),
+        leaked: Leaked::default(),
     }
 }

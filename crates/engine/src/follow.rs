@@ -93,7 +93,7 @@ impl Engine {
     /// for until the deadline of a run that has started has passed.
     pub async fn wait_for_run(&self, id: RunId, limit: Option<Duration>) -> Result<Run, Error> {
         let timed_out = |it: Duration| Error::TimedOut { what: format!("run {id}"), seconds: it.as_secs() };
-        let ceiling = self.settings.deadline + Duration::from_secs(600);
+        let ceiling = self.settings.limits.longest() + Duration::from_secs(600);
         let whole = async {
             self.out_of_queue(id).await?;
             let ended = tokio::time::timeout(ceiling, self.ended_run(id)).await;

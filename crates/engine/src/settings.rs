@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_core::forge::Association;
+use coord_core::limits::LimitRules;
 use coord_core::machine::Machine;
 use coord_core::name::{MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
@@ -33,8 +34,8 @@ pub struct Settings {
     pub runtime: RuntimeName,
     /// Which model does what.
     pub models: Models,
-    /// How long one run may take.
-    pub deadline: Duration,
+    /// What runs may use up.
+    pub limits: LimitRules,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
     /// Whose issues may become work without a person's word.

@@ -104,6 +104,8 @@ pub struct RunView {
     pub status: Option<String>,
     /// The worker's last `STUCK:` line while it runs.
     pub stuck: Option<String>,
+    /// How many processes outlived the worker or cannot be ended, once it ended.
+    pub leaked: Option<u64>,
     /// When it was minted, RFC 3339.
     pub created_at: String,
     /// When it ended, RFC 3339.
@@ -132,6 +134,7 @@ impl From<&Run> for RunView {
             turns: end.and_then(|it| it.report.turns),
             status: None,
             stuck: None,
+            leaked: end.map(|it| it.leaked.outlived + it.leaked.stay),
             created_at: run.created_at.to_string(),
             ended_at: end.map(|it| it.at.to_string()),
         }

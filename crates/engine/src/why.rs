@@ -197,6 +197,9 @@ fn ended(run: &Run) -> Vec<String> {
     if let Some(rescue) = &end.rescue {
         lines.push(format!("{rescue} of it are kept at {} in the repo store", rescue.reference));
     }
+    if !end.leaked.is_nothing() {
+        lines.push(end.leaked.to_string());
+    }
     lines
 }
 

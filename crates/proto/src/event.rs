@@ -54,6 +54,8 @@ impl Event {
             | EventKind::Result { .. }
             | EventKind::Status { .. }
             | EventKind::Stuck { .. }
+            | EventKind::Leak { .. }
+            | EventKind::LeftOut { .. }
             | EventKind::Other
             | EventKind::Ended { .. } => None,
         }
@@ -169,6 +171,24 @@ pub enum EventKind {
         /// The line, without its line end.
         text: String,
     },
+    /// Processes were found where none should be. How many in all is told by the run's end as well.
+    Leak {
+        /// What is wrong with them.
+        what: Leak,
+        /// How many there are.
+        count: u64,
+        /// The first of them.
+        processes: Vec<LeakedProcess>,
+    },
+    /// Something that the worker printed is not in the log.
+    LeftOut {
+        /// Why not.
+        why: LeftOut,
+        /// How many whole lines are missing.
+        lines: u64,
+        /// How many bytes are missing, line ends not counted.
+        bytes: u64,
+    },
     /// The run is over. Always the last event.
     Ended {
         /// How.
@@ -177,6 +197,43 @@ pub enum EventKind {
     /// Understood by nobody here; the raw line tells.
     #[serde(other)]
     Other,
+}
+
+/// What is wrong with processes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leak {
+    /// They were there when the worker had ended of its own accord. They were ended.
+    Outlived,
+    /// They were killed and are still there.
+    Stay,
+    /// Said by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why something that a worker printed is not in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOut {
+    /// The line before is longer than it may be, and this is the rest of it.
+    LongLine,
+    /// The log is as large as it may be. It is said once when that happens, with nothing missing yet, and once at
+    /// the end with all that is missing. Results, and what the worker says of its state, are in the log all the
+    /// same.
+    FullLog,
+    /// Said by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A process that leaked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakedProcess {
+    /// Its process id.
+    pub pid: u32,
+    /// The beginning of its command line, without secrets.
+    pub command: String,
 }
 
 /// Which of a worker's streams a line came from.

@@ -1,6 +1,7 @@
 //! What a coordinator asks for, and what it is told about it.
 
 use coord_core::id::RunId;
+use coord_core::limits::RunLimits;
 use coord_core::name::{BranchName, CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
 use coord_core::run::{RunKind, RunState};
@@ -48,6 +49,9 @@ pub struct RunSpec {
     pub permissions: Permissions,
     /// The worker is stopped this many seconds after it was started.
     pub deadline_seconds: u64,
+    /// What else limits it. An older coordinator sets no limits.
+    #[serde(default)]
+    pub limits: RunLimits,
     /// The session that the worker goes on with; a new one without it.
     #[serde(default)]
     pub resume: Option<Resume>,

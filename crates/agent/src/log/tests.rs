@@ -88,6 +88,7 @@ fn only_a_log_that_ends_with_the_end_has_ended_however_long_that_line_is() {
         git: coord_core::run::GitFacts::default(),
         rescue: None,
         report: coord_core::run::RuntimeReport::default(),
+        leaked: Leaked::default(),
     };
     log.append(Timestamp::UNIX_EPOCH, &[EventKind::Ended { end: Box::new(end.clone()) }], RawLine::None);
     log.commit().unwrap();

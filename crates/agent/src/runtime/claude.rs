@@ -21,11 +21,13 @@ use serde_json::value::RawValue;
 
 use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
 use self::spent::Spent;
-use super::{Launch, Runtime, Shape, Unlaunchable, shorten, words};
+use self::work::Work;
+use super::{Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 mod line;
 mod spent;
+mod work;
 
 /// How many denials a report holds.
 const DENIALS: usize = 50;
@@ -114,10 +116,6 @@ impl Runtime for Claude {
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
         Box::<Reader>::default()
     }
-
-    fn takes_interrupt(&self) -> bool {
-        true
-    }
 }
 
 /// What the stream has said so far.
@@ -128,6 +126,7 @@ struct Reader {
     /// Calls whose denial has been told; they are listed again in the result.
     denied: Vec<String>,
     spent: Spent,
+    work: Work,
 }
 
 impl super::Reader for Reader {
@@ -153,6 +152,10 @@ impl super::Reader for Reader {
         if exact { shape } else { Shape::Text }
     }
 
+    fn phase(&self) -> Phase {
+        self.work.phase()
+    }
+
     fn finish(mut self: Box<Self>, _: WorkerExit) -> (StreamFacts, RuntimeReport) {
         self.facts.result_expected = true;
         self.report.usage = self.spent.finish();
@@ -162,6 +165,12 @@ impl super::Reader for Reader {
 
 impl Reader {
     fn understand(&mut self, line: &str, parsed: &Line<'_>, events: &mut Vec<EventKind>) {
+        let before = events.len();
+        self.make_sense(line, parsed, events);
+        self.work.follow(&parsed.kind, &events[before..]);
+    }
+
+    fn make_sense(&mut self, line: &str, parsed: &Line<'_>, events: &mut Vec<EventKind>) {
         match &*parsed.kind {
             "assistant" => self.assistant(parsed, events),
             "user" => user(parsed, events),
@@ -241,6 +250,9 @@ impl Reader {
                 shorten(&line.message.unwrap_or_default(), 500),
                 events,
             ),
+            Some("task_started") => self.work.begins(line.task_id),
+            Some("task_notification") => self.work.ends(line.task_id.as_deref()),
+            Some("background_tasks_changed") => self.work.is_now(line.tasks.unwrap_or_default()),
             Some(_) | None => {}
         }
     }

@@ -42,6 +42,10 @@ impl Runtime for Command {
         Ok(Launch::shell(order, command))
     }
 
+    fn may_be_silent(&self) -> bool {
+        true
+    }
+
     fn reader(&self, _: RunKind) -> Box<dyn Reader> {
         Box::new(Plain)
     }

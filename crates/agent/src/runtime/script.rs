@@ -46,6 +46,10 @@ impl Runtime for Script {
         Ok(Launch::unattended(argv, block, order.environment.clone()))
     }
 
+    fn may_be_silent(&self) -> bool {
+        true
+    }
+
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
         Box::<Reader>::default()
     }

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use camino::Utf8Path;
 use coord_core::id::RunId;
@@ -14,14 +13,11 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::Sender;
-use tokio::time::Instant;
 
+use super::contain::Containment;
 use super::lines::Lines;
 use crate::process;
 use crate::runtime::Launch;
-
-/// How long processes that were killed may take to go.
-const SWEEP: Duration = Duration::from_secs(10);
 
 /// A process and its ends of the pipes.
 #[derive(Debug)]
@@ -33,11 +29,17 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts what `launch` says in `worktree`, marked as a process of `run`.
-    pub(super) fn start(launch: Launch, worktree: &Utf8Path, run: RunId) -> io::Result<Self> {
+    /// Starts what `launch` says in `worktree`, marked as a process of `run` and kept together with the others.
+    pub(super) fn start(
+        launch: Launch,
+        worktree: &Utf8Path,
+        run: RunId,
+        containment: &mut Containment,
+    ) -> io::Result<Self> {
         let (program, arguments) = launch.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let stdin = if launch.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .current_dir(worktree)
             .env_clear()
@@ -47,8 +49,8 @@ impl Child {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let mut child = containment.spawn(&mut command)?;
         let pid = Pid::from_child(&child);
         let pipe = |end: Option<OwnedFd>| Lines::of(end.expect("it was asked for as a pipe"));
         let stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
@@ -82,15 +84,27 @@ fn feed(pipe: OwnedFd, text: String) -> io::Result<tokio::task::JoinHandle<()>> 
     }))
 }
 
-/// Takes note of every child that has died, orphans of others included. Tells how `awaited` ended, if it was
-/// among them.
-pub(super) fn reap(awaited: Option<Pid>) -> Option<WorkerExit> {
-    let mut found = None;
+/// What waiting for whoever has died gave.
+#[derive(Debug, Default)]
+pub(super) struct Reaped {
+    /// How the awaited child ended, if it was among them.
+    pub(super) exit: Option<WorkerExit>,
+    /// No child is left. Whoever adopts orphans has no descendant then.
+    pub(super) childless: bool,
+}
+
+/// Takes note of every child that has died, orphans of others included.
+pub(super) fn reap(awaited: Option<Pid>) -> Reaped {
+    let mut reaped = Reaped::default();
     loop {
         match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if Some(pid) == awaited => found = Some(exit_of(status)),
+            Ok(Some((pid, status))) if Some(pid) == awaited => reaped.exit = Some(exit_of(status)),
             Ok(Some(_)) | Err(Errno::INTR) => {}
-            Ok(None) | Err(_) => return found,
+            Ok(None) => return reaped,
+            Err(error) => {
+                reaped.childless = error == Errno::CHILD;
+                return reaped;
+            }
         }
     }
 }
@@ -99,39 +113,5 @@ fn exit_of(status: WaitStatus) -> WorkerExit {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => WorkerExit::Code(code),
         (None, signal) => WorkerExit::Signal(signal.unwrap_or_default()),
-    }
-}
-
-/// What was left of a process that has ended.
-#[derive(Debug, Default)]
-pub(super) struct Swept {
-    /// How many processes were killed.
-    pub(super) killed: usize,
-    /// Processes that did not go.
-    pub(super) left: Vec<u32>,
-}
-
-/// Kills every descendant of this process and every process that is marked as one of `run`, until none is
-/// left. A session of its own is no hiding place: orphans are adopted here, and the mark is inherited.
-pub(super) async fn sweep(run: RunId) -> io::Result<Swept> {
-    let own = std::process::id();
-    let give_up = Instant::now() + SWEEP;
-    let mut killed = std::collections::BTreeSet::new();
-    loop {
-        reap(None);
-        let table = process::table()?;
-        let below = process::descendants(&table, own);
-        let live = table.iter().filter(|it| !it.zombie && it.pid != own);
-        let left: Vec<_> =
-            live.filter(|it| below.contains(&it.pid) || process::is_marked(it.pid, run)).collect();
-        if left.is_empty() || Instant::now() >= give_up {
-            let left = left.iter().map(|it| it.pid).collect();
-            return Ok(Swept { killed: killed.len(), left });
-        }
-        for process in left {
-            process::kill(process.pid);
-            killed.insert((process.pid, process.start_time));
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

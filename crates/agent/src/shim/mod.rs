@@ -32,11 +32,17 @@ use crate::order::{Announcement, Order, ShimRecord};
 use crate::{environment, process};
 
 mod child;
+pub mod contain;
+mod follow;
+mod guard;
 mod ladder;
 mod lines;
+mod record;
 mod socket;
 mod supervise;
+mod watchdog;
 
+use contain::{Containment, Means, Places};
 pub use socket::connect;
 
 /// Why a shim could not do its work. Nobody reads its standard error; the server finds a dead shim.
@@ -84,12 +90,21 @@ pub enum ShimError {
 /// # Errors
 /// When the run could not be brought to a recorded end.
 pub fn run(run_dir: &Utf8Path, version: &str) -> Result<(), ShimError> {
+    run_by(run_dir, version, Means::ALL)
+}
+
+/// The same, by some of the means alone. Tests see by this that each of them does its part.
+///
+/// # Errors
+/// When the run could not be brought to a recorded end.
+pub fn run_by(run_dir: &Utf8Path, version: &str, means: Means) -> Result<(), ShimError> {
     let dir = RunDir::at(run_dir);
+    let places = Places::find(run_dir, means);
     let system = |what| move |source| ShimError::System { what, source };
     detach().map_err(|errno| system("become a session of its own")(errno.into()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("start an event loop"))?;
-    let Some(_lock) = runtime.block_on(claim(&dir, version))? else { return Ok(()) };
+    let Some(_lock) = runtime.block_on(claim(&dir, version, places.paths()))? else { return Ok(()) };
 
     let file = |path: Utf8PathBuf| move |source| ShimError::File { path, source };
     let order = fs::read(dir.order()).map_err(file(dir.order()))?;
@@ -99,6 +114,8 @@ pub fn run(run_dir: &Utf8Path, version: &str) -> Result<(), ShimError> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     order.environment = environment::reduce(&own.collect(), &order.runtime.pass_env);
     let log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
+    let log = log.limited(order.spec.limits.log);
+    let contained = Containment::set_up(order.spec.run, means, &places, &order.spec.limits);
     let announced = Announcement {
         last_event: log.last(),
         state: RunState::Preparing,
@@ -113,7 +130,7 @@ pub fn run(run_dir: &Utf8Path, version: &str) -> Result<(), ShimError> {
         let socket = socket::listen(&dir)
             .map_err(|source| ShimError::Socket { path: dir.path().to_owned(), source })?;
         let serving = tokio::spawn(socket.serve(announced, stop));
-        let ended = supervise::supervise(&dir, order, log, announce, stops).await;
+        let ended = supervise::supervise(&dir, order, log, contained, announce, stops).await;
         serving.abort();
         ended
     });
@@ -138,7 +155,7 @@ fn detach() -> Result<(), Errno> {
 }
 
 /// Takes the run for this process; `None` when it is, was or need not be anybody's.
-async fn claim(dir: &RunDir, version: &str) -> Result<Option<File>, ShimError> {
+async fn claim(dir: &RunDir, version: &str, groups: Vec<Utf8PathBuf>) -> Result<Option<File>, ShimError> {
     let failed = |source| ShimError::File { path: dir.shim(), source };
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
@@ -163,7 +180,7 @@ async fn claim(dir: &RunDir, version: &str) -> Result<Option<File>, ShimError> {
     let pid = std::process::id();
     let start_time = process::find(pid).map_or(0, |it| it.start_time);
     let boot_id = process::boot_id().map_err(failed)?;
-    let record = ShimRecord { pid, start_time, boot_id, version: version.to_owned() };
+    let record = ShimRecord { pid, start_time, boot_id, version: version.to_owned(), groups };
     let record = serde_json::to_vec(&record).expect("a record is made of strings and numbers");
     // In place: the lock is on this very file.
     io::Write::write_all(&mut &lock, &record).map_err(failed)?;

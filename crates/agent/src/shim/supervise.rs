@@ -1,30 +1,30 @@
-//! The event loop of a shim: everything that can happen to a run, one thing after the other.
+//! The course of a run: its setup, its worker, and what follows from how they end.
 
 use std::io;
 use std::time::Duration;
 
 use coord_core::classify::StopCause;
-use coord_core::outcome::{Outcome, TimeoutPhase, WorkerExit};
+use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::RunState;
 use coord_git::program::Git;
 use coord_git::store::Store;
-use coord_proto::event::{EventKind, OutputStream};
-use jiff::Timestamp;
+use coord_proto::event::{EventKind, Leak};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::child::{Child, reap, sweep};
-use super::ladder::Ladder;
+use super::child::Child;
+use super::contain::{Caps, Containment, Swept};
+use super::follow::Followed;
+use super::guard::Guard;
+use super::watchdog::Watchdog;
 use super::{ShimError, now};
 use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
 use crate::order::{Announcement, Order};
-use crate::runtime::{self, Launch, Plain, Reader, Shape};
+use crate::runtime::{self, Launch, Plain, Reader};
 
-/// How long the pipes of a dead process may stay open. Whoever could hold them has been killed by then.
-const DRAIN: Duration = Duration::from_secs(2);
 /// How many files are named that a setup left changed.
 const NAMED: usize = 20;
 
@@ -33,6 +33,7 @@ pub(super) async fn supervise(
     dir: &RunDir,
     order: Order,
     log: LogWriter,
+    (containment, caps): (Containment, Caps),
     announce: watch::Sender<Announcement>,
     stops: mpsc::Receiver<()>,
 ) -> Result<(), ShimError> {
@@ -40,28 +41,32 @@ pub(super) async fn supervise(
     // Once it is listened to, a hang-up no longer ends the process; nobody need hear it.
     drop(listen(SignalKind::hangup())?);
     let deadline = Instant::now() + Duration::from_secs(order.spec.deadline_seconds);
+    let enforced: Vec<_> = caps.describe().collect();
     let mut supervision = Supervision {
+        guard: Guard::begin(caps, &order.worktree),
         died: listen(SignalKind::child())?,
         terminate: listen(SignalKind::terminate())?,
         interrupt: listen(SignalKind::interrupt())?,
         git: Git::new(std::env::vars_os()),
         order,
         log,
+        containment,
         announce,
         stops,
         deadline,
         events: Vec::new(),
     };
-    let ending = supervision.work().await?;
+    for limit in enforced {
+        supervision.note(&limit)?;
+    }
+    let ending = supervision.work().await;
+    let removed = supervision.containment.remove().await;
+    let ending = ending?;
+    supervision.tell_left_out()?;
+    if let Err(error) = removed {
+        supervision.note(&format!("the cgroup of the run stays: {error}"))?;
+    }
     supervision.finish(dir.clone(), ending).await
-}
-
-/// What can happen while a process runs.
-enum Happening {
-    Output(OutputStream),
-    Died,
-    Stop(StopCause),
-    Rung,
 }
 
 /// How a process ended.
@@ -76,18 +81,21 @@ enum Unstarted {
     Failed(String),
 }
 
-struct Supervision {
-    order: Order,
+/// A run under way.
+pub(super) struct Supervision {
+    pub(super) order: Order,
     git: Git,
-    log: LogWriter,
-    announce: watch::Sender<Announcement>,
-    stops: mpsc::Receiver<()>,
-    died: Signal,
-    terminate: Signal,
-    interrupt: Signal,
+    pub(super) log: LogWriter,
+    containment: Containment,
+    pub(super) guard: Guard,
+    pub(super) announce: watch::Sender<Announcement>,
+    pub(super) stops: mpsc::Receiver<()>,
+    pub(super) died: Signal,
+    pub(super) terminate: Signal,
+    pub(super) interrupt: Signal,
     deadline: Instant,
     /// The events of the line at hand; kept for its room.
-    events: Vec<EventKind>,
+    pub(super) events: Vec<EventKind>,
 }
 
 impl Supervision {
@@ -108,7 +116,7 @@ impl Supervision {
         // It can be as large as all the rest of this process.
         self.order.spec.prompt = String::new();
         let mut reader = runtime.reader(self.order.spec.kind);
-        match self.run(launch, runtime.takes_interrupt(), &mut *reader, true).await? {
+        match self.run(launch, &mut *reader, true).await? {
             Ok(Ran { exit, stopped }) => {
                 let (stream, report) = reader.finish(exit);
                 Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) })
@@ -123,15 +131,18 @@ impl Supervision {
         self.note(&format!("setup: {command}"))?;
         let launch = Launch::shell(&self.order, command);
         let failed = |reason| Ok(Some(Outcome::SetupFailed { step: "setup".to_owned(), reason }));
-        match self.run(launch, false, &mut Plain, false).await? {
+        match self.run(launch, &mut Plain, false).await? {
             Err(Unstarted::Cancelled) => return Ok(Some(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => return failed(reason),
             Ok(Ran { stopped: Some(StopCause::Asked), .. }) => return Ok(Some(Outcome::STOPPED)),
-            Ok(Ran { stopped: Some(StopCause::Deadline), .. }) => {
-                return Ok(Some(Outcome::Timeout { phase: TimeoutPhase::Absolute }));
+            Ok(Ran { stopped: Some(StopCause::Overdue(phase)), .. }) => {
+                return Ok(Some(Outcome::Timeout { phase }));
             }
-            Ok(Ran { exit: WorkerExit::Code(0), stopped: None }) => {}
-            Ok(Ran { exit, stopped: None }) => {
+            Ok(Ran { stopped: Some(StopCause::OverLimit(limit)), .. }) => {
+                return failed(format!("the setup command reached the limit on {limit}"));
+            }
+            Ok(Ran { exit: WorkerExit::Code(0), .. }) => {}
+            Ok(Ran { exit, .. }) => {
                 return failed(format!("the setup command ended with {exit}; the log has its output"));
             }
         }
@@ -151,7 +162,6 @@ impl Supervision {
     async fn run(
         &mut self,
         launch: Launch,
-        takes_interrupt: bool,
         reader: &mut dyn Reader,
         is_worker: bool,
     ) -> Result<Result<Ran, Unstarted>, ShimError> {
@@ -159,9 +169,10 @@ impl Supervision {
             return Ok(Err(Unstarted::Cancelled));
         }
         let argv = launch.argv.clone();
-        let mut child = match Child::start(launch, &self.order.worktree, self.order.spec.run) {
+        let (worktree, run) = (&self.order.worktree, self.order.spec.run);
+        let mut child = match Child::start(launch, worktree, run, &mut self.containment) {
             Ok(child) => child,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.order.worktree.exists() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && worktree.exists() => {
                 return Ok(Err(Unstarted::Failed(format!("there is no program `{}`", argv[0]))));
             }
             Err(error) => return Ok(Err(Unstarted::Failed(format!("cannot start `{}`: {error}", argv[0])))),
@@ -169,23 +180,41 @@ impl Supervision {
         if is_worker {
             self.started(&child, &argv);
         }
-        let ran = self.follow(&mut child, takes_interrupt, reader).await;
+        let mut limits = self.order.spec.limits;
+        // A setup command need not say anything.
+        limits.first_output = limits.first_output.filter(|_| is_worker);
+        let watchdog = Watchdog::begin(&limits, self.deadline, reader.phase(), Instant::now());
+        let followed = self.follow(&mut child, reader, watchdog).await;
+        if matches!(followed, Ok(Followed { stopped: None, .. })) {
+            self.containment.let_end().await;
+        }
         // Whatever went wrong, nothing of the run stays.
-        let swept = sweep(self.order.spec.run).await;
+        let swept = self.containment.end_all(Some(child.pid)).await;
         let swept = swept.map_err(|source| ShimError::System { what: "list processes", source })?;
-        let ran = ran?;
+        let Followed { exit, stopped } = followed?;
+        // The kernel may have been quicker, and ended the whole.
+        let stopped = stopped.or_else(|| self.guard.hit().map(StopCause::OverLimit));
         self.drain(&mut child, reader).await?;
-        if swept.killed > 0 {
-            let text = match swept.killed {
-                1 => "ended a process that was left behind".to_owned(),
-                count => format!("ended {count} processes that were left behind"),
-            };
-            self.note(&text)?;
+        self.tell_leaks(&swept, stopped.is_some())?;
+        let killed = WorkerExit::Signal(rustix::process::Signal::KILL.as_raw());
+        Ok(Ok(Ran { exit: exit.or(swept.exit).unwrap_or(killed), stopped }))
+    }
+
+    /// Says what outlived the process that it belonged to. After a stop that is no more than what was to be
+    /// stopped; after an end of its own accord it is a leak, and so is in any case what cannot be ended.
+    fn tell_leaks(&mut self, swept: &Swept, stopped: bool) -> Result<(), ShimError> {
+        if stopped && swept.found > 0 {
+            self.note(&swept.as_left_behind())?;
         }
-        if !swept.left.is_empty() {
-            self.note(&format!("these processes do not end: {:?}", swept.left))?;
+        let outlived = if stopped { 0 } else { swept.found };
+        for (what, count, strays) in
+            [(Leak::Outlived, outlived, &swept.named), (Leak::Stay, swept.left.len(), &swept.left)]
+        {
+            if count > 0 {
+                self.log.leak(now(), what, count, strays.clone())?;
+            }
         }
-        Ok(Ok(ran))
+        self.commit()
     }
 
     fn started(&mut self, child: &Child, argv: &[String]) {
@@ -198,143 +227,6 @@ impl Supervision {
             it.state = RunState::Running { since };
             it.pid = Some(pid);
         });
-    }
-
-    /// Follows a process until it is dead.
-    async fn follow(
-        &mut self,
-        child: &mut Child,
-        takes_interrupt: bool,
-        reader: &mut dyn Reader,
-    ) -> Result<Ran, ShimError> {
-        self.commit()?;
-        let mut ladder: Option<Ladder> = None;
-        let exit = loop {
-            match self.next(child, ladder.as_ref()).await {
-                Happening::Output(stream) => self.take(child, stream, reader)?,
-                Happening::Died => {
-                    if let Some(exit) = reap(Some(child.pid)) {
-                        break exit;
-                    }
-                }
-                Happening::Stop(_) if ladder.is_some() => {}
-                Happening::Stop(cause) => {
-                    self.note(match cause {
-                        StopCause::Asked => "stopping, because somebody asked",
-                        StopCause::Deadline => "stopping, because the run's deadline passed",
-                    })?;
-                    ladder = Some(Ladder::start(child.pid, takes_interrupt, cause));
-                }
-                Happening::Rung => {
-                    if !ladder.as_mut().is_some_and(Ladder::step) {
-                        break WorkerExit::Signal(rustix::process::Signal::KILL.as_raw());
-                    }
-                }
-            }
-        };
-        Ok(Ran { exit, stopped: ladder.map(|it| it.cause) })
-    }
-
-    async fn next(&mut self, child: &mut Child, ladder: Option<&Ladder>) -> Happening {
-        let stopping = ladder.is_some();
-        let due = ladder.map_or(self.deadline, Ladder::due);
-        tokio::select! {
-            // A pipe that cannot be read has ended, which is all that its reader can be told.
-            _ = child.stdout.fill(), if child.stdout.is_open() => Happening::Output(OutputStream::Stdout),
-            _ = child.stderr.fill(), if child.stderr.is_open() => Happening::Output(OutputStream::Stderr),
-            _ = self.died.recv() => Happening::Died,
-            _ = self.terminate.recv() => Happening::Stop(StopCause::Asked),
-            _ = self.interrupt.recv() => Happening::Stop(StopCause::Asked),
-            Some(()) = self.stops.recv() => Happening::Stop(StopCause::Asked),
-            () = sleep_until(due) => {
-                if stopping { Happening::Rung } else { Happening::Stop(StopCause::Deadline) }
-            }
-        }
-    }
-
-    /// Reads what a dead process has written and nobody has read yet.
-    async fn drain(&mut self, child: &mut Child, reader: &mut dyn Reader) -> Result<(), ShimError> {
-        let give_up = Instant::now() + DRAIN;
-        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
-            while child.lines(stream).is_open() {
-                tokio::select! {
-                    _ = child.lines(stream).fill() => self.take(child, stream, reader)?,
-                    () = sleep_until(give_up) => break,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes events of the lines that were read, and writes them at once.
-    fn take(
-        &mut self,
-        child: &mut Child,
-        stream: OutputStream,
-        reader: &mut dyn Reader,
-    ) -> Result<(), ShimError> {
-        let lines = child.lines(stream);
-        if lines.whole().is_empty() {
-            return Ok(());
-        }
-        let at = now();
-        let secrets = self.log.secrets().clone();
-        let batch = secrets.strike(lines.whole());
-        let mut rest = &*batch;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest);
-            self.line(at, stream, &rest[..end.unwrap_or(rest.len())], reader);
-            rest = &rest[end.map_or(rest.len(), |it| it + 1)..];
-        }
-        drop(batch);
-        child.lines(stream).clear();
-        self.commit()
-    }
-
-    fn line(&mut self, at: Timestamp, stream: OutputStream, line: &[u8], reader: &mut dyn Reader) {
-        self.events.clear();
-        let raw = match std::str::from_utf8(line) {
-            // What a runtime has to say it says on its standard output.
-            Ok(text) if stream == OutputStream::Stderr => {
-                self.events.push(EventKind::Output { stream, text: text.to_owned() });
-                RawLine::Bytes(line)
-            }
-            Ok(text) => match reader.line(text, &mut self.events) {
-                Shape::Json => RawLine::Json(text),
-                Shape::Text => RawLine::Bytes(line),
-            },
-            Err(_) => {
-                let text = String::from_utf8_lossy(line).into_owned();
-                self.events.push(EventKind::Output { stream, text });
-                RawLine::Bytes(line)
-            }
-        };
-        self.log.append(at, &self.events, raw);
-        let said =
-            self.events.iter().any(|it| matches!(it, EventKind::Status { .. } | EventKind::Stuck { .. }));
-        if said {
-            self.announce.send_modify(|announced| {
-                for event in self.events.drain(..) {
-                    if let EventKind::Status { text } = event {
-                        announced.status = Some(text);
-                    } else if let EventKind::Stuck { why } = event {
-                        announced.stuck = Some(why);
-                    }
-                }
-            });
-        }
-    }
-
-    fn note(&mut self, text: &str) -> Result<(), ShimError> {
-        self.log.note(now(), text)?;
-        self.commit()
-    }
-
-    /// Writes what is in the batch, and only then says so.
-    fn commit(&mut self) -> Result<(), ShimError> {
-        let last = self.log.commit()?;
-        self.announce.send_if_modified(|it| std::mem::replace(&mut it.last_event, last) != last);
-        Ok(())
     }
 
     /// Hands over to git and the exit record, while the socket goes on answering.

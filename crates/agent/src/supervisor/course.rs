@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use coord_core::id::RunId;
 use coord_core::outcome::Outcome;
-use coord_core::run::{GitFacts, RunEnd, RunState, RuntimeReport};
+use coord_core::run::{GitFacts, Leaked, RunEnd, RunState, RuntimeReport};
 use fs_err as fs;
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -159,6 +159,7 @@ impl Supervisor {
                 git: GitFacts::default(),
                 rescue: None,
                 report: RuntimeReport::default(),
+                leaked: Leaked::default(),
             },
         };
         finish::conclude(&dir, &mut log, &end).map_err(|error| io::Error::other(chain(&error)))?;

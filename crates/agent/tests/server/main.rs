@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod access;
+mod deadline;
 mod restart;
 mod site;
 mod starts;

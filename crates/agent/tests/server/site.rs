@@ -277,5 +277,6 @@ pub(crate) fn spec(n: u64, command: &str) -> RunSpec {
         deadline_seconds: 120,
         resume: None,
         budget_usd: None,
+        limits: coord_core::limits::RunLimits::default(),
     }
 }

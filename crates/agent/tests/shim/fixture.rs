@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_agent::layout::{Home, RunDir};
-use coord_agent::order::{Announcement, Order, RuntimeConfig};
+use coord_agent::order::{Announcement, Order, RuntimeConfig, ShimRecord};
 use coord_core::id::RunId;
+use coord_core::limits::RunLimits;
 use coord_core::name::CommitSha;
 use coord_core::repo::Permissions;
 use coord_core::run::{RunEnd, RunKind};
@@ -87,6 +88,7 @@ impl Place {
             deadline_seconds: 120,
             resume: None,
             budget_usd: None,
+            limits: RunLimits::default(),
         };
         fill(&mut spec);
         let dir = self.home.run(run);
@@ -121,19 +123,35 @@ impl Place {
 impl Run<'_> {
     /// Starts a shim for it, as the server does.
     pub(crate) fn start(&self) -> Running {
+        self.write_order();
+        self.start_again()
+    }
+
+    /// Starts a shim that knows its run's processes by this means alone.
+    pub(crate) fn start_by(&self, means: &str) -> Running {
+        self.write_order();
+        let mut command = self.shim();
+        command.env(crate::MEANS, means);
+        Running::start(command)
+    }
+
+    fn write_order(&self) {
         let mut order = self.order.clone();
         order.runtime.pass_env.extend(order.environment.keys().cloned());
         fs_err::write(self.dir.order(), serde_json::to_vec(&order).unwrap()).unwrap();
-        self.start_again()
     }
 
     /// Starts another shim for it.
     pub(crate) fn start_again(&self) -> Running {
+        Running::start(self.shim())
+    }
+
+    fn shim(&self) -> std::process::Command {
         let program = Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap();
         let mut command = self.place.world.command(program.as_str());
         command.args(["--exact", "shim_process", "--nocapture"]).env(crate::RUN_DIR, self.dir.path());
         command.envs(&self.order.environment);
-        Running::start(command)
+        command
     }
 
     /// Runs it to its end. Nothing of it may be left.
@@ -160,6 +178,21 @@ impl Run<'_> {
         let log = fs_err::read(self.dir.log()).unwrap_or_default();
         let lines = log.split_inclusive(|it| *it == b'\n').filter(|it| it.ends_with(b"\n"));
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    /// Its cgroups, as its shim has recorded them, as far as they are there.
+    pub(crate) fn groups(&self) -> Vec<Utf8PathBuf> {
+        let record: ShimRecord = serde_json::from_slice(&fs_err::read(self.dir.shim()).unwrap()).unwrap();
+        record.groups.into_iter().filter(|it| it.exists()).collect()
+    }
+
+    /// The process id of its worker, which was started.
+    pub(crate) fn worker(&self) -> u32 {
+        let mut pids = self.events().into_iter().filter_map(|it| {
+            let EventKind::Started { pid, .. } = it.event else { return None };
+            Some(pid)
+        });
+        pids.next_back().unwrap()
     }
 
     /// Waits until its worker has printed a line.

@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader};
 
 use coord_agent::log::secrets::Secrets;
 use coord_agent::log::{LogWriter, RawLine};
-use coord_core::outcome::WorkerExit;
-use coord_proto::event::{EventKind, OutputStream};
+use coord_core::outcome::{Outcome, WorkerExit};
+use coord_proto::event::{Event, EventKind, LeftOut, OutputStream};
+use coord_testkit::poll::{PATIENCE, wait_for};
 use jiff::Timestamp;
 
 use crate::fixture::{Place, announcement, raw_lines};
@@ -27,6 +28,82 @@ fn a_line_of_ten_megabytes_is_one_event() {
     let run = place.command(1, "head -c 10000000 /dev/zero | tr '\\0' x; echo; echo after");
     let lines = raw_lines(&run.end().1);
     assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [10_000_000, 5]);
+}
+
+#[test]
+fn of_a_line_of_a_hundred_megabytes_the_beginning_is_kept_and_the_rest_counted() {
+    let place = Place::new();
+    let long = "head -c 100000000 /dev/zero | tr '\\0' x";
+    let run = place.command(1, &format!("{long}; echo; echo after; {long} >&2"));
+    let shim = run.start();
+    wait_for("the first line", PATIENCE, || {
+        let there = run.events().iter().any(|it| matches!(it.event, EventKind::LeftOut { .. }));
+        there.then_some(()).ok_or_else(|| "it is not there yet".to_owned())
+    });
+    let status = fs_err::read_to_string(format!("/proc/{}/status", shim.pid())).unwrap_or_default();
+    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).map(str::trim);
+    if let Some(peak) = peak.and_then(|it| it.split(' ').next()?.parse::<u64>().ok()) {
+        assert!(peak < 100_000, "{peak} KiB");
+    }
+    let (_, events) = run.ended(shim);
+    let (mut kept, mut told) = (0, Vec::new());
+    for event in events {
+        if let EventKind::Output { text, .. } = event.event {
+            if text.starts_with('x') {
+                kept = text.len() as u64;
+            } else {
+                told.push(text);
+            }
+        } else if let EventKind::LeftOut { why: LeftOut::LongLine, lines: 0, bytes } = event.event {
+            told.push((kept + bytes).to_string());
+        }
+    }
+    assert_eq!(told, ["100000000", "after", "100000000"]);
+}
+
+#[test]
+fn a_log_that_is_full_says_so_keeps_what_decides_and_holds_nobody_up() {
+    let place = Place::new();
+    let chatter = "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i+1)); done";
+    let mut run = place.run(1, "script", |spec| {
+        spec.prompt = format!("```sh\n{chatter}\necho STATUS: nearly there\n{chatter}\n```\n");
+    });
+    run.order.spec.limits.log = Some(20_000);
+    let (end, events) = run.end();
+    assert_eq!((end.outcome, end.exit), (Outcome::NoChange, Some(WorkerExit::Code(0))));
+    assert_eq!(end.report.text.as_deref(), Some("line 2999"), "the reader has read all of it");
+    assert!(fs_err::metadata(run.dir.log()).unwrap().len() < 25_000);
+    let text = |it: &&Event| matches!(it.event, EventKind::Text { .. });
+    let kept = events.iter().filter(text).count() as u64;
+    let left_out: Vec<_> = events
+        .iter()
+        .filter_map(|it| {
+            let EventKind::LeftOut { why: LeftOut::FullLog, lines, bytes } = it.event else { return None };
+            Some((lines, bytes))
+        })
+        .collect();
+    let [(0, 0), (lines, bytes)] = left_out[..] else { panic!("{left_out:?}") };
+    assert_eq!(kept + lines, 6001);
+    assert!(bytes >= lines * 6);
+    assert!(
+        events.iter().any(|it| matches!(&it.event, EventKind::Status { text } if text == "nearly there"))
+    );
+}
+
+#[test]
+fn a_flood_on_standard_error_and_an_input_that_nobody_reads_hold_nobody_up() {
+    let place = Place::new();
+    let flood = "yes 'e e e e e e e e e e e e e e e' | head -c 20000000 >&2; echo done";
+    let program = place.world.write("bin/fake", &format!("#!/bin/sh\n{flood}\n"));
+    crate::runtimes::executable(&program);
+    let mut run = place.run(1, "claude", |spec| spec.prompt = "never read ".repeat(1_000_000));
+    run.order.runtime.program = Some(program.to_string());
+    let (_, events) = run.end();
+    let from = |wanted| {
+        let is = |it: &&Event| matches!(it.event, EventKind::Output { stream, .. } if stream == wanted);
+        events.iter().filter(is).count()
+    };
+    assert_eq!((from(OutputStream::Stdout), from(OutputStream::Stderr)), (1, 20_000_000 / 32));
 }
 
 #[test]

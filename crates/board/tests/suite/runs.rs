@@ -5,7 +5,7 @@ use coord_board::{Moved, NewRun, Placement, Reserved, TaskEdit};
 use coord_core::event::Fact;
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::readiness::Blocker;
-use coord_core::run::{GitFacts, Rescue, Run, RunEnd, RunKind, RunState, RuntimeReport};
+use coord_core::run::{GitFacts, Leaked, Rescue, Run, RunEnd, RunKind, RunState, RuntimeReport};
 use tokio::task::JoinSet;
 
 use crate::place::Place;
@@ -132,6 +132,7 @@ pub(crate) async fn terminal_states_stay(place: &Place) {
         git: GitFacts { ahead: Some(2), dirty: Some(vec!["a b".to_owned()]), ..GitFacts::default() },
         rescue: Some(Rescue { reference: "r".to_owned(), commit: commit(7), files: 1, stashes: 2 }),
         report: RuntimeReport { cost_usd: Some(0.125), ..RuntimeReport::default() },
+        leaked: Leaked::default(),
     }));
     let way = [RunState::Preparing, RunState::Running { since }, RunState::Finishing, end.clone()];
     for state in &way {

@@ -8,7 +8,7 @@ use coord_core::id::RunId;
 use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
 use coord_core::queue::Wish;
-use coord_core::run::{GitFacts, Run, RunEnd, RunKind, RunState, RuntimeReport};
+use coord_core::run::{GitFacts, Leaked, Run, RunEnd, RunKind, RunState, RuntimeReport};
 use coord_core::task::{Task, TaskRef};
 use jiff::Timestamp;
 
@@ -86,6 +86,7 @@ pub(crate) fn ended(outcome: Outcome) -> RunState {
         git: GitFacts::default(),
         rescue: None,
         report: RuntimeReport::default(),
+        leaked: Leaked::default(),
     }))
 }
 

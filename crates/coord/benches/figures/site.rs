@@ -75,6 +75,7 @@ impl Site {
             deadline_seconds: 600,
             resume: None,
             budget_usd: None,
+            limits: coord_core::limits::RunLimits::default(),
         })
     }
 

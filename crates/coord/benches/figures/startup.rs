@@ -6,7 +6,7 @@ use std::time::Duration;
 use coord_board::{Added, Board, NewRun, NewTask, Placement, Reserved};
 use coord_core::id::RunId;
 use coord_core::outcome::{Outcome, WorkerExit};
-use coord_core::run::{GitFacts, RunEnd, RunKind, RunState, RuntimeReport};
+use coord_core::run::{GitFacts, Leaked, RunEnd, RunKind, RunState, RuntimeReport};
 use coord_testkit::world::World;
 
 use crate::site::Site;
@@ -86,6 +86,7 @@ async fn fill(path: &Path) -> anyhow::Result<()> {
                 git: GitFacts::default(),
                 rescue: None,
                 report: RuntimeReport { text: Some("Nothing to do.".to_owned()), ..RuntimeReport::default() },
+                leaked: Leaked::default(),
             };
             anyhow::ensure!(
                 board.move_run(run.id, RunState::Ended(Box::new(end)), now).await?

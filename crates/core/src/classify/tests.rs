@@ -1,6 +1,7 @@
 //! The classifier, outcome by outcome.
 
 use super::*;
+use crate::limits::Resource;
 
 fn clean() -> GitFacts {
     GitFacts {
@@ -162,6 +163,23 @@ fn a_limit_says_until_when_and_a_stop_is_ours_before_anything_else() {
     let stopped =
         classify(RunKind::Work, WorkerExit::Signal(9), Some(StopCause::Asked), &limited, &clean(), true);
     assert_eq!(stopped, Outcome::STOPPED);
+}
+
+#[test]
+fn what_was_told_to_go_after_its_result_is_judged_by_that_and_a_timeout_by_nothing() {
+    let ended = |stopped, result| {
+        classify(RunKind::Work, WorkerExit::Signal(15), Some(stopped), &stream(result), &clean(), false)
+    };
+    assert_eq!(ended(StopCause::Lingered, ResultFacts::default()), Outcome::Done);
+    let failed = ResultFacts { is_error: true, ..ResultFacts::default() };
+    assert_eq!(ended(StopCause::Lingered, failed).as_str(), "failed");
+    for phase in [TimeoutPhase::FirstOutput, TimeoutPhase::Idle, TimeoutPhase::Absolute] {
+        let outcome = ended(StopCause::Overdue(phase), ResultFacts::default());
+        assert_eq!(outcome, Outcome::Timeout { phase });
+    }
+    let limit = Limit { of: Resource::Memory, at: 128 << 20 };
+    let cap = "the limit of its machine on memory 128 MiB".to_owned();
+    assert_eq!(ended(StopCause::OverLimit(limit), ResultFacts::default()), Outcome::Budget { cap });
 }
 
 #[test]

@@ -111,6 +111,16 @@ pub(super) struct SystemLine {
     pub(super) tool_use_id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) message: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) task_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) tasks: Option<Vec<TaskLine>>,
+}
+
+/// A task of the worker's own that is under way: a sub-agent, or a command in the background.
+#[derive(Deserialize)]
+pub(super) struct TaskLine {
+    pub(super) task_id: String,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,107 @@
+//! A log that is as large as it may be.
+//!
+//! What a worker prints is left out then, and counted; what decides how the run ended, and what coord itself has to
+//! say, is kept. The run goes on: how much a worker prints says nothing about its work.
+
+use coord_proto::event::{EventKind, LeftOut};
+
+use super::RawLine;
+
+/// How far a log may grow beyond its limit by what decides.
+const RESERVE: u64 = 1024 * 1024;
+
+/// The limit of one log, and what is missing because of it.
+#[derive(Debug, Default)]
+pub(super) struct Limit {
+    bytes: Option<u64>,
+    is_full: bool,
+    left_out_lines: u64,
+    left_out_bytes: u64,
+}
+
+/// What there is room for.
+pub(super) enum Room {
+    /// All of it.
+    Enough,
+    /// That this is the end, and then whatever there is room for still.
+    Last,
+    /// These.
+    Some(Vec<EventKind>),
+}
+
+impl Limit {
+    pub(super) fn of(bytes: Option<u64>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
+    /// What there is room for in a log of this length.
+    pub(super) fn room(&mut self, length: u64, events: &[EventKind], line: RawLine<'_>) -> Room {
+        let Some(limit) = self.bytes.filter(|it| length >= *it) else { return Room::Enough };
+        if !events.iter().any(is_the_workers) {
+            return Room::Enough;
+        }
+        if !std::mem::replace(&mut self.is_full, true) {
+            return Room::Last;
+        }
+        self.left_out_lines += 1;
+        self.left_out_bytes += match line {
+            RawLine::None => 0,
+            RawLine::Json(text) => text.len() as u64,
+            RawLine::Bytes(bytes) => bytes.len() as u64,
+        };
+        let decide = events.iter().filter(|it| length < limit + RESERVE && decides(it));
+        Room::Some(decide.cloned().collect())
+    }
+
+    /// The event that says what is missing.
+    pub(super) fn missing(&self) -> Option<EventKind> {
+        let (lines, bytes) = (self.left_out_lines, self.left_out_bytes);
+        (lines > 0).then_some(EventKind::LeftOut { why: LeftOut::FullLog, lines, bytes })
+    }
+}
+
+/// Whether it was made of what the worker printed.
+fn is_the_workers(event: &EventKind) -> bool {
+    match event {
+        EventKind::Started { .. }
+        | EventKind::Note { .. }
+        | EventKind::Leak { .. }
+        | EventKind::LeftOut { .. }
+        | EventKind::Ended { .. } => false,
+        EventKind::Init { .. }
+        | EventKind::Text { .. }
+        | EventKind::Tool { .. }
+        | EventKind::ToolResult { .. }
+        | EventKind::Retry { .. }
+        | EventKind::Limit { .. }
+        | EventKind::Denial { .. }
+        | EventKind::Result { .. }
+        | EventKind::Status { .. }
+        | EventKind::Stuck { .. }
+        | EventKind::Output { .. }
+        | EventKind::Other => true,
+    }
+}
+
+/// Whether it decides how the run ended, or where it stands.
+fn decides(event: &EventKind) -> bool {
+    match event {
+        EventKind::Limit { .. }
+        | EventKind::Result { .. }
+        | EventKind::Status { .. }
+        | EventKind::Stuck { .. } => true,
+        EventKind::Started { .. }
+        | EventKind::Note { .. }
+        | EventKind::Leak { .. }
+        | EventKind::LeftOut { .. }
+        | EventKind::Ended { .. }
+        | EventKind::Init { .. }
+        | EventKind::Text { .. }
+        | EventKind::Tool { .. }
+        | EventKind::ToolResult { .. }
+        | EventKind::Retry { .. }
+        | EventKind::Denial { .. }
+        | EventKind::Output { .. }
+        | EventKind::Other => false,
+    }
+}
