@@ -27,6 +27,7 @@ use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
 use coord_agent::runtime;
 use coord_core::forge::Association;
+use coord_core::limits::LimitRules;
 use coord_core::machine::Machine;
 use coord_core::name::{GitHubRepo, MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
@@ -64,8 +65,8 @@ pub struct Config {
     pub max_workers: u32,
     /// Which model does what.
     pub models: Models,
-    /// How long one run may take.
-    pub deadline: Duration,
+    /// What runs may use up.
+    pub limits: LimitRules,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
     /// Whose issues may become work without a person's word.
@@ -131,6 +132,7 @@ impl Config {
                 token_file: None,
             });
         }
+        let limits = file::rules(&limits, &repos);
         let on_github = repos.iter().filter_map(|it| Some((it.name.clone(), it.github.clone()?))).collect();
         Self {
             path: path.to_owned(),
@@ -146,7 +148,7 @@ impl Config {
                 labels: models.labels,
                 runtimes: runtime::ALL.iter().filter(|it| it.has_our_models()).map(|it| name(*it)).collect(),
             },
-            deadline: Duration::from_secs(u64::from(limits.run_minutes.get()) * 60),
+            limits,
             stagger: Duration::from_secs(u64::from(concurrency.stagger_seconds)),
             trusted: issues.trusted,
             github: entry::github(github, api_url, &place),
@@ -203,7 +205,7 @@ impl Config {
             tokens: tokens.collect(),
             runtime: self.runtime.clone(),
             models: self.models.clone(),
-            deadline: self.deadline,
+            limits: self.limits.clone(),
             stagger: self.stagger,
             trusted: self.trusted.clone(),
             github: self.github_settings(cx),

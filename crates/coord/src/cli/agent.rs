@@ -5,6 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use coord_agent::layout::Home;
 use coord_agent::server::{Options, ServerError};
+use coord_agent::shim::contain::adopt_orphans;
 use coord_core::name::MachineName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,6 +80,9 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         environment: cx.environment.clone(),
         now: coord_engine::clock::now,
     };
+    adopt_orphans().map_err(|error| {
+        CliError::new(ErrorKind::Failed, "cannot adopt what a shim that dies leaves behind").because(error)
+    })?;
     let shutdown = until_told()?;
     coord_agent::server::run(options, listener, shutdown).await.map_err(refused)
 }

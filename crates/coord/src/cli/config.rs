@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use coord_core::forge::Rules;
 use coord_core::gate::GateKind;
+use coord_core::limits::{Cap, LimitSet};
 use coord_core::name::GitHubRepo;
 use coord_core::repo::{Permissions, Repo};
 use coord_engine::origin;
 use coord_git::program::redact;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::{Config, GitHub, MachineConfig, Runtimes};
 use crate::context::Context;
@@ -44,7 +46,7 @@ struct View {
     models: ModelsView,
     runtime: String,
     runtimes: Runtimes,
-    limits: LimitsView,
+    limits: AllLimitsView,
 }
 
 #[derive(Serialize)]
@@ -66,6 +68,7 @@ struct RepoView {
     may_skip: Vec<String>,
     merge_method: &'static str,
     worker_permissions: Permissions,
+    limits: LimitsView,
 }
 
 #[derive(Serialize)]
@@ -119,9 +122,16 @@ struct ModelsView {
     labels: BTreeMap<String, String>,
 }
 
+/// Limits under their keys, as far as they are set there: a number, or `none`.
+type LimitsView = BTreeMap<&'static str, Value>;
+
 #[derive(Serialize)]
-struct LimitsView {
-    run_minutes: u64,
+struct AllLimitsView {
+    #[serde(flatten)]
+    all: LimitsView,
+    work: LimitsView,
+    test: LimitsView,
+    runtimes: BTreeMap<String, LimitsView>,
 }
 
 /// Prints it.
@@ -156,7 +166,7 @@ fn view(config: &Config, cx: &Context) -> View {
         runtimes,
         max_workers,
         models,
-        deadline,
+        limits,
         stagger,
         trusted,
         github,
@@ -166,7 +176,8 @@ fn view(config: &Config, cx: &Context) -> View {
         let clone = this.and_then(|it| it.clones.get(&repo.name));
         let origin = origin(&repo, clone.map(|it| it.as_path()));
         let there = on_github.get(&repo.name);
-        repo_view(&repo, there, origin)
+        let limits = limits.repos.get(&repo.name).map(limits_view).unwrap_or_default();
+        repo_view(&repo, there, origin, limits)
     });
     View {
         path: path.to_string(),
@@ -179,11 +190,46 @@ fn view(config: &Config, cx: &Context) -> View {
         models: ModelsView { default: models.default.clone(), labels: models.labels.clone() },
         runtime: runtime.to_string(),
         runtimes: runtimes.clone(),
-        limits: LimitsView { run_minutes: deadline.as_secs() / 60 },
+        limits: AllLimitsView {
+            all: limits_view(&limits.all),
+            work: limits_view(&limits.work),
+            test: limits_view(&limits.test),
+            runtimes: limits
+                .runtimes
+                .iter()
+                .map(|(name, set)| (name.to_string(), limits_view(set)))
+                .collect(),
+        },
     }
 }
 
-fn repo_view(repo: &Repo, there: Option<&GitHubRepo>, origin: Result<String, String>) -> RepoView {
+fn limits_view(set: &LimitSet) -> LimitsView {
+    let LimitSet { run, first_output, idle, tool_idle, memory, processes, disk, log } = set;
+    let said = |cap: &Option<Cap>| {
+        cap.map(|it| match it {
+            Cap::None => Value::from("none"),
+            Cap::At(limit) => Value::from(limit),
+        })
+    };
+    let all = [
+        ("run_minutes", run.map(|it| Value::from(it / 60))),
+        ("first_output", said(first_output)),
+        ("idle", said(idle)),
+        ("tool_idle", said(tool_idle)),
+        ("memory", said(memory)),
+        ("processes", said(processes)),
+        ("disk", said(disk)),
+        ("log", said(log)),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+fn repo_view(
+    repo: &Repo,
+    there: Option<&GitHubRepo>,
+    origin: Result<String, String>,
+    limits: LimitsView,
+) -> RepoView {
     let Repo {
         name,
         origin: _,
@@ -220,6 +266,7 @@ fn repo_view(repo: &Repo, there: Option<&GitHubRepo>, origin: Result<String, Str
         may_skip: on_github.map(|it| it.may_skip.iter().cloned().collect()).unwrap_or_default(),
         merge_method: merge_method.as_str(),
         worker_permissions: permissions.clone(),
+        limits,
     }
 }
 

@@ -104,6 +104,14 @@ impl Checker<'_> {
             let cure = format!("there are {}", names.join(", "));
             return Err(self.error(what, &[Step::Key("runtime")], cure));
         }
+        for name in self.file.limits.runtimes.keys() {
+            if self.file.runtimes.get(name).is_none() {
+                let what = format!("`limits.runtimes` names `{name}`, which is no runtime");
+                let names: Vec<_> = self.file.runtimes.all().keys().map(ToString::to_string).collect();
+                let at = [Step::Key("limits"), Step::Key("runtimes"), Step::Key(name.as_str())];
+                return Err(self.error(what, &at, format!("there are {}", names.join(", "))));
+            }
+        }
         for (name, config) in self.file.runtimes.all() {
             for (key, value) in [("program", &config.program), ("permission_mode", &config.permission_mode)] {
                 if value.as_ref().is_some_and(|it| it.trim().is_empty()) {

@@ -56,6 +56,7 @@ pub(super) fn repo(entry: RepoEntry) -> Repo {
         may_skip,
         merge_method,
         worker_permissions,
+        limits: _,
     } = entry;
     let permissions = Permissions { allow: worker_permissions.allow, deny: worker_permissions.deny };
     let forge = match (forge, github) {

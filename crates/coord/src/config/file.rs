@@ -5,9 +5,10 @@
 //! not here is refused.
 
 mod github;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
 use coord_agent::runtime;
 use coord_core::gate::GateKind;
@@ -18,6 +19,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::github::{GitHubEntry, IssuesEntry, ProtectionEntry};
+pub(super) use self::limits::{Limits, Overrides, rules};
 use super::runtimes::{self, Runtimes};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
@@ -124,6 +126,10 @@ pub(super) struct RepoEntry {
     /// What workers may and may not run.
     #[serde(default)]
     pub worker_permissions: PermissionsEntry,
+    /// What its runs may use up, where that is other than in `limits`. Default: nothing is.
+    #[serde(default)]
+    #[schemars(schema_with = "limits::limits_schema")]
+    pub limits: Overrides,
 }
 
 /// Where tasks and pull requests live.
@@ -207,14 +213,6 @@ pub(super) struct Models {
     pub labels: BTreeMap<String, String>,
 }
 
-/// What a run may use up.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Limits {
-    /// A worker is stopped after this many minutes. Default: 120.
-    pub run_minutes: NonZeroU32,
-}
-
 impl Default for PermissionsEntry {
     fn default() -> Self {
         Self { allow: Vec::new(), deny: DENIED.map(str::to_owned).into() }
@@ -230,12 +228,6 @@ impl Default for Concurrency {
 impl Default for Models {
     fn default() -> Self {
         Self { default: "sonnet".to_owned(), labels: BTreeMap::new() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { run_minutes: const { NonZeroU32::new(120).expect("two hours are more than nothing") } }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use coord_agent::order::RuntimeConfig;
 
-use super::{AppView, GitHubView, IssuesView, ProtectionView, RepoView, View};
+use super::{AppView, GitHubView, IssuesView, LimitsView, ProtectionView, RepoView, View};
 use crate::ui::{Tone, Ui};
 
 pub(super) fn human(view: &View, ui: &Ui) -> String {
@@ -38,9 +38,17 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
         seconds => format!("{seconds} s apart"),
     };
     lines.push(format!(
-        "Limits: {} workers on a machine without `slots`, started {stagger}; {} minutes for a run",
-        view.concurrency.max_workers, view.limits.run_minutes
+        "Limits: {} workers on a machine without `slots`, started {stagger}",
+        view.concurrency.max_workers
     ));
+    for (of, limits) in
+        [("a run", &view.limits.all), ("work", &view.limits.work), ("a test", &view.limits.test)]
+    {
+        lines.extend(listed(limits).map(|it| fact(of, &it)));
+    }
+    for (of, limits) in &view.limits.runtimes {
+        lines.extend(listed(limits).map(|it| fact(of, &it)));
+    }
     lines.join("\n")
 }
 
@@ -70,6 +78,7 @@ fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
         fact("denied", &or(&repo.worker_permissions.deny, "(none)")),
     ];
     lines.extend(repo.protection.iter().map(|it| fact("protection", &protection(it))));
+    lines.extend(listed(&repo.limits).map(|it| fact("limits", &it)));
     if !repo.may_skip.is_empty() {
         lines.push(fact("may skip", &repo.may_skip.join(", ")));
     }
@@ -102,6 +111,16 @@ fn protection(it: &ProtectionView) -> String {
     ];
     let said: Vec<_> = said.into_iter().flatten().collect();
     format!("{} (where it cannot be read)", or(&said, "nothing is asked"))
+}
+
+/// Limits in a line, if there are any: seconds and bytes, as they can be written.
+fn listed(limits: &LimitsView) -> Option<String> {
+    let said = limits.iter().map(|(key, value)| match value.as_str() {
+        Some(words) => format!("{key}: {words}"),
+        None => format!("{key}: {value}"),
+    });
+    let said: Vec<_> = said.collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn github_lines(github: &GitHubView, issues: &IssuesView) -> Vec<String> {

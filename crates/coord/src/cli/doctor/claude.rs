@@ -10,6 +10,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use coord_agent::order::{Order, RuntimeConfig};
 use coord_agent::runtime::{self, Launch, Runtime};
+use coord_core::limits::RunLimits;
 use coord_core::name::{CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
 use coord_core::run::RunKind;
@@ -110,9 +111,10 @@ fn order(
         command: None,
         setup: None,
         permissions: Permissions::default(),
-        deadline_seconds: config.deadline.as_secs(),
+        deadline_seconds: config.limits.longest().as_secs(),
         resume: None,
         budget_usd: None,
+        limits: RunLimits::default(),
     };
     Order {
         spec,
