@@ -52,6 +52,16 @@ fn a_machine_that_works_is_healthy_and_nothing_is_written() {
 }
 
 #[test]
+fn it_says_which_limits_are_enforced_and_leaves_no_cgroup() {
+    let world = world();
+    let seen = check(&world, "containment")["seen"].as_str().unwrap().to_owned();
+    for what in ["kept together by", "memory: ", "processes: ", "disk: advisory"] {
+        assert!(seen.contains(what), "no {what:?} in {seen}");
+    }
+    assert!(world.coord(["doctor"]).stdout.contains(&seen));
+}
+
+#[test]
 fn without_a_configuration_it_says_so_and_fails() {
     let world = world();
     world.coord(["doctor"]).exits(1);

@@ -4,6 +4,7 @@
 //! The keys are those that the program itself names, so one that is new and has no story here fails.
 
 mod github;
+mod limits;
 mod machine;
 mod repo;
 mod worker;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 46] = [
+const STORIES: [(&str, fn()); 57] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -40,6 +41,7 @@ const STORIES: [(&str, fn()); 46] = [
     ("repos[].merge_method", repo::merge_method_is_how_history_looks),
     ("repos[].worker_permissions.allow", worker::permissions_are_rules_of_the_command_line),
     ("repos[].worker_permissions.deny", worker::permissions_are_rules_of_the_command_line),
+    ("repos[].limits", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
     ("machines[].name", machine::name_is_what_it_is_called_by),
     ("machines[].host", machine::host_is_where_it_is_asked),
     ("machines[].port", machine::port_is_where_it_listens_and_is_asked),
@@ -67,6 +69,16 @@ const STORIES: [(&str, fn()); 46] = [
     ("runtimes.script.pass_env", worker::pass_env_lets_variables_through),
     ("runtimes.command.pass_env", worker::pass_env_lets_variables_through),
     ("limits.run_minutes", worker::run_minutes_go_with_the_order),
+    ("limits.first_output", limits::a_claude_that_never_says_anything_times_out),
+    ("limits.idle", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
+    ("limits.tool_idle", limits::a_script_that_does_nothing_times_out),
+    ("limits.memory", limits::a_script_that_uses_too_much_ends_over_budget),
+    ("limits.processes", limits::a_script_that_uses_too_much_ends_over_budget),
+    ("limits.disk", limits::a_script_that_uses_too_much_ends_over_budget),
+    ("limits.log", limits::a_log_has_its_limit),
+    ("limits.work", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
+    ("limits.test", limits::a_test_has_limits_of_its_own),
+    ("limits.runtimes", limits::a_claude_that_never_says_anything_times_out),
 ];
 
 /// A value for every key that is none of the defaults.
@@ -87,6 +99,7 @@ repos:
   may_skip: [thirtytwo]
   merge_method: squash
   worker_permissions: {allow: [Bash(six *)], deny: [Bash(seven *)]}
+  limits: {idle: 39}
 - name: web
 machines:
 - name: eight
@@ -114,7 +127,21 @@ runtimes:
     setting_sources: twentythree
   script: {pass_env: [TWENTYFOUR]}
   command: {pass_env: [TWENTYFIVE]}
-limits: {run_minutes: 26}
+limits:
+  run_minutes: 26
+  first_output: 43
+  idle: 44
+  tool_idle: 45
+  memory: 46
+  processes: 47
+  disk: 48
+  log: 49
+  work: {idle: 50}
+  test: {idle: none}
+  runtimes:
+    claude: {idle: 40}
+    command: {first_output: 41}
+    script: {first_output: 42}
 ";
 
 #[test]

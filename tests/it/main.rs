@@ -7,6 +7,7 @@
 
 mod change;
 mod config;
+mod contained;
 mod cures;
 mod demo;
 mod doctor;
