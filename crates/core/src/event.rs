@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Cap;
 use crate::comment::CommentEvent;
 use crate::gate::{Evidence, GateKind};
 use crate::id::RunId;
+use crate::money::Usd;
 use crate::name::{BranchName, CommitSha, MachineName};
 use crate::outcome::Outcome;
 use crate::run::RunKind;
@@ -80,6 +82,30 @@ pub enum Fact {
         run: RunId,
         /// How.
         outcome: Outcome,
+    },
+    /// A run was minted that goes on where another was cut short, once it may.
+    RunParked {
+        /// The run.
+        run: RunId,
+        /// The one that was cut short.
+        of: RunId,
+        /// When it may, where only time decides that.
+        #[serde(default)]
+        until: Option<Timestamp>,
+    },
+    /// A person said that a parked run may go on.
+    RunReleased {
+        /// The run.
+        run: RunId,
+    },
+    /// What is spent came near a cap.
+    CapNeared {
+        /// Which cap.
+        cap: Cap,
+        /// What is spent of it.
+        spent: Usd,
+        /// How much it is.
+        limit: Usd,
     },
     /// The change's branch on origin was moved.
     Published {

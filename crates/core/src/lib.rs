@@ -17,12 +17,16 @@
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`comment`] | what is said of a run on the forge, and when |
 //! | [`queue`] | whose turn it is among the runs that wait to start |
+//! | [`usage`], [`money`], [`ledger`] | what runs used up and cost, and who pays |
+//! | [`budget`] | what may be spent, and how much of it a run may take |
+//! | [`window`], [`park`], [`hours`] | the usage windows of accounts, and what becomes of a run that meets one |
 //! | [`session`] | what happened while a person worked, what it cost, what is left for them |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
 //! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
 //! stay; evidence is bound to a head, a base and a tree, and says nothing about any other.
 
+pub mod budget;
 pub mod change;
 pub mod claim;
 pub mod classify;
@@ -31,13 +35,16 @@ pub mod comment;
 pub mod event;
 pub mod forge;
 pub mod gate;
+pub mod hours;
 pub mod id;
+pub mod ledger;
 pub mod limits;
 pub mod machine;
 pub mod merge;
 pub mod money;
 pub mod name;
 pub mod outcome;
+pub mod park;
 pub mod pull;
 pub mod queue;
 pub mod readiness;

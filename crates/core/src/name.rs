@@ -91,6 +91,13 @@ name!(
     is_label
 );
 name!(
+    /// An account: what authenticates workers to their model. Runs of one account share its limits.
+    AccountName,
+    "account name",
+    "1 to 64 of `A-Z a-z 0-9 . _ - : @`, starting with a letter or digit",
+    is_account
+);
+name!(
     /// A branch, without `refs/heads/`. Follows the rules of `git check-ref-format --branch`.
     BranchName,
     "branch name",
@@ -154,6 +161,12 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with(".git")
         && !text.ends_with(".lock")
         && !text.contains("..")
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '@'))
 }
 
 fn is_github_repo(text: &str) -> bool {

@@ -125,6 +125,33 @@ impl Outcome {
     /// Stopped because a person asked.
     pub const STOPPED: Self = Self::Cancelled { reason: None };
 
+    /// Whether a run that ended like this was an attempt at its task: what an account or a network refused says
+    /// nothing about the work.
+    #[must_use]
+    pub fn spends_attempt(&self) -> bool {
+        match self {
+            Self::Limited { .. } | Self::Transient { .. } | Self::Credit { .. } => false,
+            Self::Done
+            | Self::NoChange
+            | Self::Dirty
+            | Self::Stuck { .. }
+            | Self::Refused { .. }
+            | Self::Auth { .. }
+            | Self::Context
+            | Self::Budget { .. }
+            | Self::Truncated
+            | Self::Timeout { .. }
+            | Self::Failed { .. }
+            | Self::Crashed { .. }
+            | Self::Interrupted
+            | Self::Cancelled { .. }
+            | Self::Lost { .. }
+            | Self::PushFailed { .. }
+            | Self::SetupFailed { .. }
+            | Self::Unknown => true,
+        }
+    }
+
     /// The one word for it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

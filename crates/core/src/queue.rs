@@ -7,21 +7,25 @@
 //! What must hold: no more starts than there are slots, no two closer together than they are to be, and no wait
 //! without an end: what will never lift, or has not for a [`CEILING`], ends it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Said;
+use crate::hours::Hours;
 use crate::id::RunId;
 use crate::machine::Machine;
 use crate::name::{MachineName, RuntimeName};
+use crate::park::Parked;
 use crate::readiness::{Blocker, Lift, blockers};
 use crate::repo::Repo;
 use crate::routing::{Route, route};
 use crate::run::{Reservation, Run, RunState};
 use crate::task::Task;
+use crate::window::Hold;
 
 /// How long a run stays queued at most, by the clock on the wall. Whoever was asleep all the while starts what can
 /// be started before anything is given up.
@@ -41,6 +45,8 @@ pub struct Wish {
     pub briefing: Option<String>,
     /// What does not hold it back because the person says so.
     pub said: Said,
+    /// Where it goes on, if another run was cut short there.
+    pub parked: Option<Parked>,
 }
 
 /// A queued run, with what decides about it.
@@ -71,6 +77,12 @@ pub struct Queue<'a> {
     pub here: Option<&'a MachineName>,
     /// Machines that were asked just now and did not answer.
     pub away: &'a BTreeSet<MachineName>,
+    /// Machines on which a runtime has an account that nothing may be started for.
+    pub held: &'a Holds,
+    /// When what is parked may go on.
+    pub hours: &'a Hours,
+    /// The time zone of those hours.
+    pub zone: &'a TimeZone,
     /// When agent work was last reserved.
     pub last_start: Option<Timestamp>,
     /// How long after that the next may be.
@@ -78,6 +90,9 @@ pub struct Queue<'a> {
     /// The time.
     pub now: Timestamp,
 }
+
+/// Accounts that nothing may be started for, by where they would be used.
+pub type Holds = BTreeMap<(MachineName, RuntimeName), Hold>;
 
 /// What becomes of a queued run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +132,8 @@ fn turn(queue: &Queue<'_>, entry: &Entry, active: &[Run], last_start: Option<Tim
     };
     all.extend(blockers(&entry.task, &entry.waited, &rivals, queue.repos, machine));
     all.extend(too_soon(last_start, queue.stagger, queue.now));
+    let parked = entry.wish.parked.as_ref();
+    all.extend(parked.and_then(|it| it.waits_for(queue.hours, queue.zone, queue.now)));
     match machine {
         Some(machine) if all.is_empty() => return Turn::Start(machine.name.clone()),
         Some(_) | None => {}
@@ -133,14 +150,19 @@ fn turn(queue: &Queue<'_>, entry: &Entry, active: &[Run], last_start: Option<Tim
 
 /// Where it would run now, or why nowhere.
 fn place<'a>(queue: &Queue<'a>, entry: &Entry, active: &[Run]) -> Result<&'a Machine, Vec<Blocker>> {
+    let unfit = |name: &MachineName| {
+        let away = queue.away.contains(name).then(|| Blocker::Away(name.clone()));
+        let hold = queue.held.get(&(name.clone(), entry.run.runtime.clone()));
+        away.or_else(|| hold.cloned().map(Blocker::Held))
+    };
     let Some(name) = &entry.wish.machine else {
-        return match route(&entry.task, queue.machines, active, queue.here, queue.away) {
+        return match route(&entry.task, queue.machines, active, queue.here, unfit) {
             Route::To(machine) => Ok(machine),
             Route::Nowhere(reasons) => Err(reasons),
         };
     };
-    if queue.away.contains(name) {
-        return Err(vec![Blocker::Away(name.clone())]);
+    if let Some(blocker) = unfit(name) {
+        return Err(vec![blocker]);
     }
     let machine = queue.machines.iter().find(|it| it.name == *name);
     machine.ok_or_else(|| vec![Blocker::UnknownMachine(name.clone())])

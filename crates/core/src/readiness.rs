@@ -5,14 +5,16 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::budget::{Cap, Standing};
 use crate::claim::Claim;
 use crate::forge::{Association, Related, Relation};
 use crate::id::RunId;
 use crate::machine::Machine;
-use crate::name::{MachineName, RepoName};
+use crate::name::{AccountName, MachineName, RepoName};
 use crate::repo::Repo;
 use crate::run::{Run, RunState};
 use crate::task::{Task, TaskRef, TaskState};
+use crate::window::Hold;
 
 /// Why a task cannot start. All reasons are reported, not only the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,26 @@ pub enum Blocker {
         /// From when on it may be started.
         until: Timestamp,
     },
+    /// Nothing is left of a cap on what may be spent.
+    Spent(Standing),
+    /// The account has nothing left, or what is left is for the person.
+    Held(Hold),
+    /// It goes on where it was cut short, once its time has come.
+    Parked {
+        /// How it was cut short.
+        why: String,
+        /// From when on it may go on.
+        until: Timestamp,
+    },
+    /// It goes on where it was cut short, once a person says so.
+    Asks {
+        /// How it was cut short.
+        why: String,
+        /// The account whose limit it met.
+        account: Option<AccountName>,
+        /// When the limit ends, where that is known.
+        until: Option<Timestamp>,
+    },
     /// The agent server of the machine does not answer.
     Away(MachineName),
     /// This coordinator's configuration does not have the machine.
@@ -107,6 +129,17 @@ impl Blocker {
             Self::NoSlot { .. } => Lift::ByItself { when: "when a run there has ended" },
             Self::TooSoon { .. } => Lift::ByItself { when: "at that moment" },
             Self::DependencyBusy { .. } => Lift::ByItself { when: "when that run has ended" },
+            Self::Spent(standing) if standing.frees_itself() => {
+                Lift::ByItself { when: "when a run that has reserved some of it has ended" }
+            }
+            Self::Spent(Standing { cap: Cap::Day | Cap::Month, .. }) => {
+                Lift::BySomebody { when: "when it is over, or somebody raises the cap" }
+            }
+            Self::Spent(_) => Lift::BySomebody { when: "when somebody raises the cap" },
+            Self::Held(hold) if hold.asks => Lift::BySomebody { when: "when a person says so" },
+            Self::Held(_) => Lift::ByItself { when: "when the window opens again" },
+            Self::Parked { .. } => Lift::ByItself { when: "at that moment" },
+            Self::Asks { .. } => Lift::BySomebody { when: "when a person says so" },
             Self::Away(_) => Lift::ByItself { when: "when its agent server answers" },
             // It may well do all that is wanted, so nobody stands in line behind it.
             Self::Running(_) => Lift::BySomebody { when: "when that run has ended and it is still wanted" },
@@ -167,6 +200,12 @@ impl fmt::Display for Blocker {
             }
             Self::TooSoon { until } => {
                 write!(f, "another worker was started a moment ago, and the next one may be at {until:.0}")
+            }
+            Self::Spent(standing) => write!(f, "nothing is left to spend: {standing}"),
+            Self::Held(hold) => write!(f, "{hold}"),
+            Self::Parked { why, until } => write!(f, "it was cut short ({why}), and goes on at {until:.0}"),
+            Self::Asks { why, account: _, until: _ } => {
+                write!(f, "it was cut short ({why}), and goes on when a person says so")
             }
             Self::Away(machine) => write!(f, "machine `{machine}` does not answer"),
             Self::UnknownMachine(machine) => {

@@ -1,7 +1,5 @@
 //! Which machine takes a task, when nobody named one.
 
-use std::collections::BTreeSet;
-
 use crate::machine::Machine;
 use crate::name::MachineName;
 use crate::readiness::{Blocker, lacks, no_slot};
@@ -18,15 +16,14 @@ pub enum Route<'a> {
 }
 
 /// Picks the machine with the most free slots of those that serve the task's repo and can do what its labels ask for;
-/// `here` wins a tie, since
-/// what runs here costs no network. Those that are `away` are not counted on.
+/// `here` wins a tie, since what runs here costs no network. Those that are `unfit` at the moment are not counted on.
 #[must_use]
 pub fn route<'a>(
     task: &Task,
     machines: &'a [Machine],
     active: &[Run],
     here: Option<&MachineName>,
-    away: &BTreeSet<MachineName>,
+    unfit: impl Fn(&MachineName) -> Option<Blocker>,
 ) -> Route<'a> {
     let (serving, others): (Vec<_>, Vec<_>) =
         machines.iter().partition(|machine| machine.serves(&task.task.repo));
@@ -45,8 +42,7 @@ pub fn route<'a>(
             refusals.extend(lacks);
             continue;
         }
-        let away = away.contains(&machine.name).then(|| Blocker::Away(machine.name.clone()));
-        match away.or_else(|| no_slot(&machine.name, machine.slots, active)) {
+        match unfit(&machine.name).or_else(|| no_slot(&machine.name, machine.slots, active)) {
             Some(refusal) => refusals.push(refusal),
             None => candidates.push(machine),
         }
@@ -90,14 +86,18 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
         };
         let fleet = [machine("far", 2, &[]), machine("here", 2, &["api"]), machine("big", 9, &["web"])];
-        let (here, nobody) = ("here".parse().unwrap(), BTreeSet::new());
-        assert_eq!(route(&task, &fleet, &[], Some(&here), &nobody), Route::To(&fleet[1]));
-        assert_eq!(route(&task, &fleet, &[], None, &nobody), Route::To(&fleet[0]));
-        let away = BTreeSet::from([here.clone()]);
-        assert_eq!(route(&task, &fleet, &[], Some(&here), &away), Route::To(&fleet[0]));
+        let here: MachineName = "here".parse().unwrap();
+        let nobody = |_: &MachineName| None;
+        assert_eq!(route(&task, &fleet, &[], Some(&here), nobody), Route::To(&fleet[1]));
+        assert_eq!(route(&task, &fleet, &[], None, nobody), Route::To(&fleet[0]));
+        let away = |it: &MachineName| (*it == here).then(|| Blocker::Away(here.clone()));
+        assert_eq!(route(&task, &fleet, &[], Some(&here), away), Route::To(&fleet[0]));
         // A machine that would never take it is not worth a word while there are others.
-        assert_eq!(route(&task, &fleet[1..], &[], None, &away), Route::Nowhere(vec![Blocker::Away(here)]));
-        let never = route(&task, &fleet[2..], &[], None, &nobody);
+        assert_eq!(
+            route(&task, &fleet[1..], &[], None, away),
+            Route::Nowhere(vec![Blocker::Away(here.clone())])
+        );
+        let never = route(&task, &fleet[2..], &[], None, nobody);
         assert!(matches!(never, Route::Nowhere(why) if matches!(&why[..], [Blocker::NotServed { .. }])));
     }
 }

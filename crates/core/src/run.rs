@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::RunId;
-use crate::name::{BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
+use crate::money::Usd;
+use crate::name::{AccountName, BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
 use crate::outcome::{Outcome, WorkerExit};
 use crate::queue::Wish;
 use crate::task::TaskRef;
@@ -231,6 +232,25 @@ impl fmt::Display for Leaked {
     }
 }
 
+impl RunEnd {
+    /// What it cost; `None` where nobody knows. Where no worker was started, that is nothing.
+    #[must_use]
+    pub fn cost(&self) -> Option<Usd> {
+        let unstarted = matches!(self.outcome, Outcome::SetupFailed { .. } | Outcome::Cancelled { .. });
+        let nothing = (unstarted && self.exit.is_none()).then_some(Usd::ZERO);
+        self.report.cost_usd.and_then(Usd::from_dollars).or(nothing)
+    }
+}
+
+/// Which attempt at its task a new run is, counting from 1; `last` is the newest run before it that is for the same.
+/// One that came to nothing through no fault of its work was no attempt.
+#[must_use]
+pub fn next_attempt(last: Option<&Run>) -> u32 {
+    let Some(last) = last else { return 1 };
+    let spent = last.state.end().is_none_or(|it| it.outcome.spends_attempt());
+    last.attempt.saturating_add(u32::from(spent))
+}
+
 /// What git says about a run's work. `None` means nobody could look, never "nothing".
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GitFacts {
@@ -290,7 +310,10 @@ pub struct RuntimeReport {
     /// What that paid for, and who pays.
     #[serde(default)]
     pub usage: Usage,
-    /// What it said last of each usage window of its account.
+    /// What authenticated it.
+    #[serde(default)]
+    pub account: Option<AccountName>,
+    /// What it said last of each usage window of that account.
     #[serde(default)]
     pub windows: Vec<Window>,
     /// The last text it wrote.

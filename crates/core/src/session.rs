@@ -54,6 +54,9 @@ impl Happened {
             | Fact::RunQueued { .. }
             | Fact::RunReserved { .. }
             | Fact::RunMoved { .. }
+            | Fact::RunParked { .. }
+            | Fact::RunReleased { .. }
+            | Fact::CapNeared { .. }
             | Fact::Published { .. }
             | Fact::HeadMoved { .. }
             | Fact::GateRecorded { .. }
@@ -74,29 +77,6 @@ pub fn outcomes(runs: &[Run], kind: RunKind) -> BTreeMap<&'static str, u64> {
         *counts.entry(end.outcome.as_str()).or_default() += 1;
     }
     counts
-}
-
-/// What runs cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Cost {
-    /// The sum of what is known, in US dollars.
-    pub usd: f64,
-    /// How many runs cost nobody knows what.
-    pub unknown_runs: u64,
-}
-
-/// What the agent work among these runs cost, of those that have ended; one that no machine heard of cost nothing.
-#[must_use]
-pub fn cost(runs: &[Run]) -> Cost {
-    let mut cost = Cost::default();
-    let started = runs.iter().filter(|it| it.kind.is_agent_work() && it.reservation.is_some());
-    for end in started.filter_map(|it| it.state.end()) {
-        match end.report.cost_usd {
-            Some(usd) => cost.usd += usd,
-            None => cost.unknown_runs += 1,
-        }
-    }
-    cost
 }
 
 /// Why an open task at which nothing works goes no further without a person; empty when nothing has been done for
@@ -138,6 +118,7 @@ fn is_for_a_person(hold: &Hold) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Entry, total};
     use crate::run::{GitFacts, Leaked, Reservation, RunEnd, RunState, RuntimeReport};
 
     fn event(number: u64, task: &str, fact: Fact) -> Event {
@@ -189,7 +170,8 @@ mod tests {
             ended(RunKind::Test, Outcome::Done, None),
             Run { reservation: None, ..ended(RunKind::Work, Outcome::STOPPED, None) },
         ];
-        assert_eq!(cost(&runs), Cost { usd: 0.75, unknown_runs: 1 });
+        let entries: Vec<_> = runs.iter().filter_map(Entry::of).collect();
+        assert_eq!(total(&entries).to_string(), "$0.75, and one run of unknown cost");
         assert_eq!(
             outcomes(&runs, RunKind::Work),
             BTreeMap::from([("cancelled", 1), ("context", 1), ("done", 2)])

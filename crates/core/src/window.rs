@@ -1,7 +1,11 @@
 //! The usage windows of an account: how much of one is used, whether it is exhausted, and when it opens again.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::name::AccountName;
 
 /// What a runtime said last of one usage window of its account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,4 +35,129 @@ pub enum Standing {
     /// Said by a newer version of coord.
     #[serde(other)]
     Unknown,
+}
+
+impl Window {
+    /// Whether it lasts for days, so that nobody should go on by itself when it opens again.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.window.starts_with("seven_day")
+    }
+}
+
+/// The window that an account without credit is said to have exhausted.
+pub const CREDIT: &str = "credit";
+
+/// What was said last of a window, of whose account, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Whose window it is.
+    pub account: AccountName,
+    /// What was said.
+    pub window: Window,
+    /// When.
+    pub at: Timestamp,
+    /// Whether a person has said since that work may go on all the same.
+    pub lifted: bool,
+}
+
+/// What keeps work from being started for an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Which account.
+    pub account: AccountName,
+    /// Which of its windows.
+    pub window: String,
+    /// When it opens again, where that is known.
+    pub until: Option<Timestamp>,
+    /// How much of it is used, in hundredths, where the rest is kept for the person; `None` where there is none.
+    pub used: Option<u8>,
+    /// Whether a person has to say that work goes on: nobody waits for days in the hope that it may.
+    pub asks: bool,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, window, until, used, asks: _ } = self;
+        let until = until.map_or(String::new(), |it| format!(" until {it:.0}"));
+        match used {
+            _ if window == CREDIT => write!(f, "account `{account}` has no credit left"),
+            None => write!(f, "account `{account}` has used up its window `{window}`{until}"),
+            Some(used) => write!(
+                f,
+                "account `{account}` has used {used} % of its window `{window}`, and the rest is kept for you{until}"
+            ),
+        }
+    }
+}
+
+/// What keeps work from being started for an account, of which `told` is everything that was said; `keep` is the
+/// share of each window that is left to the person.
+#[must_use]
+pub fn hold<'a>(told: impl IntoIterator<Item = &'a Told>, keep: f64, now: Timestamp) -> Option<Hold> {
+    let holds = told.into_iter().filter_map(|it| one(it, keep, now));
+    // The one that lasts longest says when it goes on.
+    holds.max_by_key(|it| (it.asks, it.until.unwrap_or(Timestamp::MAX)))
+}
+
+fn one(told: &Told, keep: f64, now: Timestamp) -> Option<Hold> {
+    let Told { account, window, at: _, lifted } = told;
+    let Window { window: name, standing, until, utilization } = window;
+    let is_over = match until {
+        Some(until) => *until <= now,
+        None => name != CREDIT,
+    };
+    if *lifted || is_over {
+        return None;
+    }
+    let used = match standing {
+        Standing::Rejected => None,
+        Standing::Open | Standing::Warned | Standing::Unknown => {
+            let used = utilization.filter(|it| keep > 0.0 && *it >= 1.0 - keep)?;
+            // A share of more than the whole is the whole.
+            Some((used.clamp(0.0, 1.0) * 100.0).round() as u8)
+        }
+    };
+    let asks = used.is_none() && (window.is_long() || name == CREDIT);
+    Some(Hold { account: account.clone(), window: name.clone(), until: *until, used, asks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn told(window: &str, standing: Standing, until: Option<i64>, utilization: Option<f64>) -> Told {
+        let window = Window { window: window.to_owned(), standing, until: until.map(at), utilization };
+        Told { account: "team".parse().unwrap(), window, at: at(0), lifted: false }
+    }
+
+    #[test]
+    fn an_exhausted_window_holds_work_until_it_opens_and_a_long_one_asks() {
+        let short = told("five_hour", Standing::Rejected, Some(100), None);
+        let long = told("seven_day", Standing::Rejected, Some(900), None);
+        let held = |told: &[Told], now| hold(told, 0.0, at(now)).map(|it| (it.window, it.asks));
+        let both = [short.clone(), long];
+        assert_eq!(held(&both[..1], 99), Some(("five_hour".to_owned(), false)));
+        assert_eq!(held(&both[..1], 100), None);
+        assert_eq!(held(&both, 99), Some(("seven_day".to_owned(), true)));
+        assert_eq!(held(&[Told { lifted: true, ..short }], 99), None);
+        let open = told("five_hour", Standing::Open, Some(100), None);
+        assert_eq!(held(&[open, told("other", Standing::Rejected, None, None)], 99), None);
+        assert_eq!(
+            held(&[told(CREDIT, Standing::Rejected, None, None)], 99),
+            Some((CREDIT.to_owned(), true))
+        );
+    }
+
+    #[test]
+    fn what_is_kept_for_the_person_is_not_touched() {
+        let warned = [told("five_hour", Standing::Warned, Some(100), Some(0.92))];
+        let used = |keep| hold(&warned, keep, at(0)).map(|it| it.used);
+        assert_eq!([used(0.0), used(0.05), used(0.2)], [None, None, Some(Some(92))]);
+        assert_eq!(hold(&warned, 0.2, at(100)), None);
+    }
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -62,6 +60,9 @@ fn machine(name: &str, slots: u32) -> Machine {
 
 fn queue<'a>(entries: &'a [Entry], active: &'a [Run], machines: &'a [Machine]) -> Queue<'a> {
     static NOBODY: BTreeSet<MachineName> = BTreeSet::new();
+    static NOTHING: Holds = BTreeMap::new();
+    static ALWAYS: Hours = Hours::new(Vec::new());
+    static UTC: TimeZone = TimeZone::UTC;
     Queue {
         entries,
         active,
@@ -69,6 +70,9 @@ fn queue<'a>(entries: &'a [Entry], active: &'a [Run], machines: &'a [Machine]) -
         machines,
         here: None,
         away: &NOBODY,
+        held: &NOTHING,
+        hours: &ALWAYS,
+        zone: &UTC,
         last_start: None,
         stagger: Duration::ZERO,
         now: at(0) + DEADLINE,
@@ -191,6 +195,41 @@ fn a_machine_that_is_away_or_unknown_is_waited_for_and_auto_goes_elsewhere() {
             Turn::Wait(vec![Blocker::UnknownMachine("gone".parse().unwrap())]),
         ]
     );
+}
+
+#[test]
+fn nothing_is_started_for_an_account_that_has_nothing_left_and_auto_goes_to_another() {
+    let entries =
+        [(1, Some("a")), (2, None)].map(|(number, machine)| entry(number, machine, TaskState::Open));
+    let machines = [machine("a", 9), machine("b", 1)];
+    let (account, window) = ("team".parse().unwrap(), "five_hour".to_owned());
+    let hold = Hold { account, window, until: Some(at(900)), used: None, asks: false };
+    let held = BTreeMap::from([(("a".parse().unwrap(), "claude".parse().unwrap()), hold.clone())]);
+    let turns = turns(&Queue { held: &held, ..queue(&entries, &[], &machines) });
+    let turns: Vec<_> = turns.into_iter().map(|(_, turn)| turn).collect();
+    assert_eq!(turns, [Turn::Wait(vec![Blocker::Held(hold)]), Turn::Start("b".parse().unwrap())]);
+}
+
+#[test]
+fn what_is_parked_starts_at_its_time_and_holds_nobody_up_before() {
+    let mut first = entry(1, None, TaskState::Open);
+    first.wish.parked = Some(Parked {
+        of: RunId::from_random(9),
+        why: "limited".to_owned(),
+        session: None,
+        rescue: None,
+        account: None,
+        until: Some(at(100)),
+        asks: false,
+    });
+    let entries = [first, entry(2, None, TaskState::Open)];
+    let machines = [machine("a", 1)];
+    let starts_at = |now| {
+        let turns = turns(&Queue { now: at(now), ..queue(&entries, &[], &machines) });
+        turns.into_iter().map(|(_, turn)| matches!(turn, Turn::Start(_))).collect::<Vec<_>>()
+    };
+    assert_eq!(starts_at(99), [false, true]);
+    assert_eq!(starts_at(100), [true, false]);
 }
 
 #[test]

@@ -1,0 +1,271 @@
+//! What becomes of a run that was cut short through no fault of its work: it is parked, which is to say that the
+//! same session is queued again, to go on once it may.
+//!
+//! What goes on is a new run. A machine starts a run once, whoever asks and how often, and its log and its exit
+//! record are written once: that is what nothing's running twice rests on. The new run has the number of the attempt
+//! that it goes on with, so no attempt is spent; it is queued in the transaction in which the other one ends, so no
+//! crash comes between them.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::hours::Hours;
+use crate::id::RunId;
+use crate::name::{AccountName, CommitSha};
+use crate::outcome::Outcome;
+use crate::readiness::Blocker;
+use crate::run::{Run, RunEnd};
+use crate::window::Standing;
+
+/// What is done about a run that met a limit of its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLimit {
+    /// It goes on by itself once the window is open again.
+    #[default]
+    Auto,
+    /// It goes on once a person says so.
+    Ask,
+    /// It does not go on.
+    Never,
+}
+
+impl OnLimit {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Ask, Self::Never];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Ask => "ask",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// That a run goes on where another one was cut short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The run that was cut short.
+    pub of: RunId,
+    /// How it ended, in words.
+    pub why: String,
+    /// Its session; `None` where it had none yet, and the work begins anew.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// What it had not committed, as it lies in the repo store of its machine.
+    #[serde(default)]
+    pub rescue: Option<CommitSha>,
+    /// The account whose limit it met.
+    #[serde(default)]
+    pub account: Option<AccountName>,
+    /// Not before this.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Whether a person has to say so first.
+    #[serde(default)]
+    pub asks: bool,
+}
+
+/// How often in a row a session goes on after an overload: by then it has lasted for half an hour.
+const OVERLOADS: u32 = 10;
+/// How long is waited after the first overload, and at most.
+const OVERLOAD: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(5), SignedDuration::from_mins(5));
+/// The same after a limit of which nobody said when it ends.
+const UNSAID: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(5), SignedDuration::from_hours(1));
+/// How far apart those go on at most who wait for the same moment.
+const SPREAD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether `run` goes on although it ended, and when. `before` are the runs of its task before it, oldest first;
+/// `random` keeps those apart that wait for the same.
+#[must_use]
+pub fn after(run: &Run, end: &RunEnd, before: &[Run], on_limit: OnLimit, random: u64) -> Option<Parked> {
+    let same = |it: &&Run| it.state.end().is_some_and(|it| it.outcome.as_str() == end.outcome.as_str());
+    let earlier = before.iter().rev().filter(|it| it.kind == run.kind && it.id != run.id);
+    let streak = u32::try_from(earlier.take_while(same).count()).unwrap_or(u32::MAX);
+    let long = || end.report.windows.iter().any(|it| it.standing == Standing::Rejected && it.is_long());
+    let (until, asks) = match &end.outcome {
+        Outcome::Limited { .. } | Outcome::Credit { .. } if on_limit == OnLimit::Never => return None,
+        Outcome::Limited { until: Some(until) } => {
+            let spread = (until.duration_since(end.at) / 10).clamp(SignedDuration::from_secs(1), SPREAD);
+            (Some(later(*until, part(spread, random))), long() || on_limit == OnLimit::Ask)
+        }
+        Outcome::Limited { until: None } => {
+            (Some(later(end.at, backoff(UNSAID, streak, random))), on_limit == OnLimit::Ask)
+        }
+        Outcome::Credit { .. } => (None, true),
+        Outcome::Transient { .. } if streak < OVERLOADS => {
+            (Some(later(end.at, backoff(OVERLOAD, streak, random))), false)
+        }
+        Outcome::Transient { .. }
+        | Outcome::Done
+        | Outcome::NoChange
+        | Outcome::Dirty
+        | Outcome::Stuck { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Auth { .. }
+        | Outcome::Context
+        | Outcome::Budget { .. }
+        | Outcome::Truncated
+        | Outcome::Timeout { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::Interrupted
+        | Outcome::Cancelled { .. }
+        | Outcome::Lost { .. }
+        | Outcome::PushFailed { .. }
+        | Outcome::SetupFailed { .. }
+        | Outcome::Unknown => return None,
+    };
+    Some(Parked {
+        of: run.id,
+        why: end.outcome.to_string(),
+        session: end.report.session.clone(),
+        rescue: end.rescue.as_ref().map(|it| it.commit.clone()),
+        account: end.report.account.clone(),
+        until,
+        asks,
+    })
+}
+
+/// Twice as long each time, and between half of that and the whole.
+fn backoff((first, most): (SignedDuration, SignedDuration), streak: u32, random: u64) -> SignedDuration {
+    let whole = first.saturating_mul(2_i32.saturating_pow(streak)).min(most);
+    whole / 2 + part(whole / 2, random)
+}
+
+/// Some part of a duration, by chance.
+fn part(of: SignedDuration, random: u64) -> SignedDuration {
+    // Durations of a few minutes, in milliseconds.
+    let most = u64::try_from(of.as_millis()).unwrap_or_default();
+    SignedDuration::from_millis(i64::try_from(random % (most + 1)).unwrap_or_default())
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+impl Parked {
+    /// What it waits for before it may go on; `None` when that is nothing.
+    #[must_use]
+    pub fn waits_for(&self, hours: &Hours, zone: &TimeZone, now: Timestamp) -> Option<Blocker> {
+        if self.asks {
+            return Some(Blocker::Asks {
+                why: self.why.clone(),
+                account: self.account.clone(),
+                until: self.until,
+            });
+        }
+        let until = hours.next(self.until.map_or(now, |it| it.max(now)), zone);
+        (until > now).then(|| Blocker::Parked { why: self.why.clone(), until })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::run::{GitFacts, Reservation, RunKind, RunState, RuntimeReport};
+    use crate::window::Window;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn ended(outcome: Outcome) -> RunEnd {
+        let report = RuntimeReport { session: Some("s-1".to_owned()), ..RuntimeReport::default() };
+        RunEnd { outcome, at: at(1000), exit: None, git: GitFacts::default(), rescue: None, report }
+    }
+
+    fn run(number: u64, outcome: Outcome) -> Run {
+        Run {
+            id: RunId::from_random(number),
+            kind: RunKind::Work,
+            task: "api#1".parse().unwrap(),
+            reservation: Some(Reservation { machine: "here".parse().unwrap(), at: at(0) }),
+            runtime: "claude".parse().unwrap(),
+            model: None,
+            branch: "b".parse().unwrap(),
+            attempt: 1,
+            fence: number,
+            state: RunState::Ended(Box::new(ended(outcome))),
+            created_at: at(0),
+        }
+    }
+
+    fn overloaded() -> Outcome {
+        Outcome::Transient { cause: "529".to_owned() }
+    }
+
+    fn parked(outcome: Outcome, before: &[Run], on_limit: OnLimit, random: u64) -> Option<Parked> {
+        after(&run(99, outcome.clone()), &ended(outcome), before, on_limit, random)
+    }
+
+    proptest! {
+        #[test]
+        fn who_meets_the_same_limit_goes_on_shortly_after_it_and_not_all_at_once(wait in 1i64..90_000, random: u64) {
+            let until = at(1000 + wait);
+            let goes_on = parked(Outcome::Limited { until: Some(until) }, &[], OnLimit::Auto, random).unwrap();
+            let spread = goes_on.until.unwrap().duration_since(until);
+            prop_assert!(SignedDuration::ZERO <= spread && spread <= SPREAD.min(SignedDuration::from_secs(wait.max(10)) / 10));
+            prop_assert!(!goes_on.asks);
+        }
+
+        #[test]
+        fn an_overload_is_waited_for_longer_each_time_up_to_a_ceiling(streak in 0usize..12, random: u64) {
+            let before: Vec<_> = (0..streak).map(|it| run(it as u64, overloaded())).collect();
+            let goes_on = parked(overloaded(), &before, OnLimit::Never, random);
+            prop_assert_eq!(goes_on.is_some(), streak < 10);
+            let Some(goes_on) = goes_on else { return Ok(()) };
+            let waits = goes_on.until.unwrap().duration_since(at(1000)).as_millis();
+            let whole = (5000 << streak).min(300_000);
+            prop_assert!(whole / 2 <= waits && waits <= whole, "{waits} of {whole}");
+        }
+    }
+
+    #[test]
+    fn an_overload_after_work_that_went_well_is_the_first_again() {
+        let before = [run(1, overloaded()), run(2, Outcome::Done), run(3, overloaded())];
+        let goes_on = parked(overloaded(), &before, OnLimit::Auto, u64::MAX).unwrap().until.unwrap();
+        assert!(goes_on <= at(1010), "{goes_on}");
+    }
+
+    #[test]
+    fn a_long_window_no_credit_and_a_person_who_wants_it_so_are_asked_about() {
+        let until = Outcome::Limited { until: Some(at(2000)) };
+        let asks = |outcome: Outcome, on_limit| parked(outcome, &[], on_limit, 0).map(|it| it.asks);
+        let credit = || Outcome::Credit { message: String::new() };
+        assert_eq!(asks(until.clone(), OnLimit::Auto), Some(false));
+        assert_eq!(asks(until.clone(), OnLimit::Ask), Some(true));
+        assert_eq!(asks(until.clone(), OnLimit::Never), None);
+        assert_eq!(asks(credit(), OnLimit::Auto), Some(true));
+        assert_eq!(asks(Outcome::Done, OnLimit::Auto), None);
+        let window = "seven_day_opus".to_owned();
+        let window =
+            Window { window, standing: Standing::Rejected, until: Some(at(2000)), utilization: None };
+        let mut end = ended(until.clone());
+        end.report.windows.push(window);
+        assert!(after(&run(1, until), &end, &[], OnLimit::Auto, 0).unwrap().asks);
+    }
+
+    #[test]
+    fn what_is_parked_goes_on_when_its_time_has_come_and_within_the_hours() {
+        let it = parked(Outcome::Limited { until: Some(at(2000)) }, &[], OnLimit::Auto, 0).unwrap();
+        let waits = |hours: &Hours, now| match it.waits_for(hours, &TimeZone::UTC, at(now)) {
+            Some(Blocker::Parked { until, .. }) => Some(until),
+            other => other.map(|it| panic!("{it}")),
+        };
+        let (always, night) = (Hours::default(), Hours::new(vec!["22:00-07:00".parse().unwrap()]));
+        assert_eq!([waits(&always, 1500), waits(&always, 2000)], [Some(at(2000)), None]);
+        let noon = 12 * 3600;
+        assert_eq!([waits(&night, 2000), waits(&night, noon)], [None, Some(at(22 * 3600))]);
+        let asked = Parked { asks: true, ..it.clone() };
+        assert!(matches!(asked.waits_for(&always, &TimeZone::UTC, at(9000)), Some(Blocker::Asks { .. })));
+    }
+}
