@@ -7,13 +7,16 @@
 use std::error::Error as StdError;
 use std::str::FromStr;
 
+use coord_core::budget::Charge;
 use coord_core::change::{Change, ChangeState, PullRequest, PullRequestState};
 use coord_core::event::{Event, Fact};
 use coord_core::gate::{GateKind, GateRecord};
-use coord_core::name::CommitSha;
+use coord_core::money::Usd;
+use coord_core::name::{AccountName, CommitSha};
 use coord_core::run::{Reservation, Run, RunKind, RunState};
 use coord_core::session::Session;
 use coord_core::task::{Task, TaskRef, TaskState};
+use coord_core::window::Told;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,6 +177,38 @@ pub(crate) fn gate(row: &AnyRow) -> Result<(TaskRef, GateRecord), Error> {
     Ok((row.task("number")?, GateRecord { kind, evidence: row.json("evidence")? }))
 }
 
+/// Reads what is charged to a cap.
+pub(crate) fn charge(row: &AnyRow) -> Result<Charge, Error> {
+    let row = Columns::new(row, "ledger", &["run"]);
+    Ok(Charge {
+        task: row.task("number")?,
+        ended_at: row.maybe("ended_at")?,
+        reserved: row.usd("reserved")?.unwrap_or_default(),
+        spent: row.usd("spent")?.unwrap_or_default(),
+    })
+}
+
+/// Reads what a run may spend.
+pub(crate) fn reserved(row: &AnyRow) -> Result<Option<Usd>, Error> {
+    Columns::new(row, "ledger", &["run"]).usd("reserved")
+}
+
+/// Reads whose account a run has.
+pub(crate) fn account(row: &AnyRow) -> Result<Option<AccountName>, Error> {
+    Columns::new(row, "ledger", &["run"]).maybe("account")
+}
+
+/// Reads what was told of a window.
+pub(crate) fn told(row: &AnyRow) -> Result<Told, Error> {
+    let row = Columns::new(row, "window", &["account", "name"]);
+    Ok(Told {
+        account: row.parsed("account")?,
+        window: row.json("told")?,
+        at: row.parsed("told_at")?,
+        lifted: row.maybe::<Timestamp>("lifted_at")?.is_some(),
+    })
+}
+
 /// Reads a pull request, joined with the branches of its change.
 pub(crate) fn pull_request(row: &AnyRow) -> Result<PullRequest, Error> {
     let row = Columns::new(row, "pull request", &["repo", "number"]);
@@ -268,6 +303,12 @@ impl<'r> Columns<'r> {
 
     fn small(&self, column: &'static str) -> Result<u32, Error> {
         self.number(column)?.try_into().map_err(|source: std::num::TryFromIntError| self.bad(column, source))
+    }
+
+    fn usd(&self, column: &'static str) -> Result<Option<Usd>, Error> {
+        let number: Option<i64> = self.row.try_get(column).map_err(|source| self.bad(column, source))?;
+        let amount = number.map(|it| it.try_into().map(Usd::from_millionths)).transpose();
+        amount.map_err(|source: std::num::TryFromIntError| self.bad(column, source))
     }
 
     fn parsed<T: FromStr<Err: StdError + Send + Sync + 'static>>(

@@ -9,8 +9,8 @@ use coord_core::run::{Reservation, Run, RunEnd, RunState};
 use coord_core::task::TaskState;
 use jiff::Timestamp;
 
-use crate::run::{LAST_START, live, mint, no_room, read, rival, shift};
-use crate::{Board, Error, Moved, NewRun, Placement, change, column, task};
+use crate::run::{LAST_START, Minting, live, mint, no_room, read, rival, shift};
+use crate::{Board, Error, Moved, NewRun, Placement, change, column, ledger, task};
 
 /// What became of a run that was to be queued.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub enum Starting {
     NotQueued(RunState),
     /// Its task is merged or closed.
     NotOpen(TaskState),
-    /// Every worker slot of the machine is taken, or a worker was started a moment ago.
+    /// Every worker slot of the machine is taken, a worker was started a moment ago, or nothing is left to spend.
     NoRoom(Blocker),
 }
 
@@ -52,8 +52,8 @@ impl Board {
         }
         let change = change::lease(&mut transition, &wanted, &new.base_branch).await?;
         let fact = Fact::RunQueued { run: new.id, machine: wish.machine.clone() };
-        let queued = (None, RunState::Queued(Box::new(wish)));
-        let run = mint(&mut transition, new, change, queued, now).await?;
+        let minting = Minting { change, reservation: None, state: RunState::Queued(Box::new(wish)) };
+        let run = mint(&mut transition, new, minting, now).await?;
         transition.commit(&run.task, &fact, now).await?;
         Ok(Queueing::Run(run))
     }
@@ -91,6 +91,11 @@ impl Board {
             .bind(run.runtime.as_str())
             .bind(run.model.as_deref());
         transition.run(update).await?;
+        let budget = placement.budget.as_ref();
+        let reserved = ledger::reserve(&mut transition, &run, &placement.machine, budget, now);
+        if let Err(blocker) = reserved.await? {
+            return Ok(Starting::NoRoom(blocker));
+        }
         let fact = Fact::RunReserved { run: id, kind: run.kind, machine: placement.machine };
         transition.commit(&run.task, &fact, now).await?;
         Ok(Starting::Run(run))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coord_core::budget::Budget;
 use coord_core::change::{Change, ChangeState};
 use coord_core::event::Fact;
 use coord_core::gate::{Evidence, GateKind, Source};
@@ -9,13 +10,13 @@ use coord_core::id::RunId;
 use coord_core::name::{BranchName, MachineName, RuntimeName};
 use coord_core::queue::too_soon;
 use coord_core::readiness::{Blocker, no_slot};
-use coord_core::run::{Reservation, Run, RunEnd, RunKind, RunState};
+use coord_core::run::{Reservation, Run, RunEnd, RunKind, RunState, next_attempt};
 use coord_core::task::{TaskRef, TaskState};
 use jiff::Timestamp;
 
 use crate::column::{self, signed};
 use crate::write::Transition;
-use crate::{Board, Error, change, gate, task};
+use crate::{Board, Error, change, gate, ledger, task};
 
 /// A run that is not on the board yet.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct Placement {
     pub slots: u32,
     /// How long after the last worker was started, wherever it was, the next may be.
     pub stagger: Duration,
+    /// What it may spend; `None` where nobody could keep to it.
+    pub budget: Option<Budget>,
 }
 
 /// What became of a reservation.
@@ -55,7 +58,7 @@ pub enum Reserved {
     Busy(RunId),
     /// The task is merged or closed.
     NotOpen(TaskState),
-    /// Every worker slot of the machine is taken, or a worker was started a moment ago.
+    /// Every worker slot of the machine is taken, a worker was started a moment ago, or nothing is left to spend.
     NoRoom(Blocker),
     /// There is nothing to test: no commit of the change has been published.
     NothingPublished,
@@ -127,9 +130,17 @@ impl Board {
                 Some(_) | None => return Ok(Reserved::NothingPublished),
             }
         };
-        let reservation = Reservation { machine: placement.machine, at: now };
+        let reservation = Reservation { machine: placement.machine.clone(), at: now };
         let fact = Fact::RunReserved { run: new.id, kind: new.kind, machine: reservation.machine.clone() };
-        let run = mint(&mut transition, new, change, (Some(reservation), RunState::Reserved), now).await?;
+        let (machine, reservation) = (placement.machine, Some(reservation));
+        let minting = Minting { change, reservation, state: RunState::Reserved };
+        let run = mint(&mut transition, new, minting, now).await?;
+        if agent_work {
+            let reserved = ledger::reserve(&mut transition, &run, &machine, placement.budget.as_ref(), now);
+            if let Err(blocker) = reserved.await? {
+                return Ok(Reserved::NoRoom(blocker));
+            }
+        }
         transition.commit(&run.task, &fact, now).await?;
         Ok(Reserved::Run(run))
     }
@@ -247,25 +258,35 @@ pub(crate) async fn shift(
         .bind(since)
         .bind(ended);
     transition.run(update).await?;
+    if let Some(end) = to.end() {
+        transition.run(ledger::close(run.id, end)).await?;
+    }
     Ok(Some(match to.end() {
         Some(end) => Fact::RunEnded { run: run.id, outcome: end.outcome.clone() },
         None => Fact::RunMoved { run: run.id, state: to.as_str().to_owned() },
     }))
 }
 
+/// How a new run stands.
+pub(crate) struct Minting {
+    pub(crate) change: Change,
+    pub(crate) reservation: Option<Reservation>,
+    pub(crate) state: RunState,
+}
+
 /// Puts a run on the board that stands as it is told.
 pub(crate) async fn mint(
     transition: &mut Transition,
     new: NewRun,
-    change: Change,
-    (reservation, state): (Option<Reservation>, RunState),
+    minting: Minting,
     now: Timestamp,
 ) -> Result<Run, Error> {
+    let Minting { change, reservation, state } = minting;
     let NewRun { id, kind, task, runtime, model, base_branch: _ } = new;
     let run = Run {
         id,
         kind,
-        attempt: attempts(transition, &task, kind).await? + 1,
+        attempt: next_attempt(newest(transition, &task, kind).await?.as_ref()),
         task,
         reservation,
         runtime,
@@ -303,14 +324,16 @@ pub(crate) async fn no_room(
     Ok(too_soon(last, placement.stagger, now))
 }
 
-/// How many runs of this kind the task has had.
-async fn attempts(transition: &mut Transition, task: &TaskRef, kind: RunKind) -> Result<u32, Error> {
+/// The newest run of this kind that the task has had.
+async fn newest(transition: &mut Transition, task: &TaskRef, kind: RunKind) -> Result<Option<Run>, Error> {
     let failed = transition.failed();
-    let sql = "SELECT count(*) FROM runs WHERE repo = $1 AND number = $2 AND kind = $3";
-    let count =
-        sqlx::query_scalar(sql).bind(task.repo.as_str()).bind(signed(task.number)).bind(kind.as_str());
-    let count: i64 = count.fetch_one(transition.connection()).await.map_err(failed)?;
-    Ok(u32::try_from(count).expect("nobody lives to see four thousand million attempts at a task"))
+    let sql = select_runs!(
+        "WHERE runs.repo = $1 AND runs.number = $2 AND runs.kind = $3
+         ORDER BY runs.fence DESC, runs.attempt DESC LIMIT 1"
+    );
+    let row = sqlx::query(sql).bind(task.repo.as_str()).bind(signed(task.number)).bind(kind.as_str());
+    let row = row.fetch_optional(transition.connection()).await.map_err(failed)?;
+    row.as_ref().map(column::run).transpose()
 }
 
 async fn insert(transition: &mut Transition, run: &Run) -> Result<(), Error> {

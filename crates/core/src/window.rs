@@ -38,6 +38,19 @@ pub enum Standing {
 }
 
 impl Window {
+    /// Whether it says something newer than `known` does of the same window. Of a period, which ends at one moment,
+    /// ever more is used; so who tells it, and when, does not matter.
+    #[must_use]
+    pub fn supersedes(&self, known: &Self) -> bool {
+        let used = |it: &Self| (it.standing == Standing::Rejected, it.utilization.unwrap_or(0.0));
+        match (self.until, known.until) {
+            (Some(ours), Some(theirs)) if ours != theirs => ours > theirs,
+            (None, Some(_)) => false,
+            (Some(_), None) => true,
+            (_, _) => used(self) > used(known),
+        }
+    }
+
     /// Whether it lasts for days, so that nobody should go on by itself when it opens again.
     #[must_use]
     pub fn is_long(&self) -> bool {
@@ -151,6 +164,21 @@ mod tests {
             held(&[told(CREDIT, Standing::Rejected, None, None)], 99),
             Some((CREDIT.to_owned(), true))
         );
+    }
+
+    #[test]
+    fn of_what_several_runs_tell_the_most_of_the_newest_period_counts() {
+        let window = |standing, until, utilization| told("five_hour", standing, until, utilization).window;
+        let used = window(Standing::Warned, Some(100), Some(0.8));
+        let more = window(Standing::Warned, Some(100), Some(0.9));
+        let none = window(Standing::Rejected, Some(100), None);
+        let anew = window(Standing::Open, Some(200), Some(0.0));
+        let in_order = [used, more, none, anew];
+        for (i, older) in in_order.iter().enumerate() {
+            for (k, newer) in in_order.iter().enumerate() {
+                assert_eq!(newer.supersedes(older), k > i, "{newer:?} {older:?}");
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod first_start;
 mod forge;
 mod merging;
 mod model;
+mod money;
 mod place;
 mod postgres;
 mod queue;
@@ -68,6 +69,10 @@ promises! {
     queue::a_queued_run_leaves_once_and_never_from_a_machine,
     queue::a_closed_task_is_not_started,
     queue::a_run_that_was_reserved_before_there_was_a_queue_is_understood,
+    money::eight_who_start_at_once_share_what_a_cap_leaves,
+    money::what_nobody_knows_goes_on_counting_as_reserved,
+    money::a_run_ends_together_with_what_it_spent_and_what_goes_on_in_its_place,
+    money::an_account_is_known_by_the_runs_it_had_and_lifted_by_a_person,
     events::events_are_numbered_without_loss,
     events::a_refusal_leaves_no_event,
     events::who_gives_up_halfway_leaves_nothing_behind,

@@ -31,6 +31,7 @@ pub(crate) async fn a_queued_run_comes_back_with_what_was_said(place: &Place) {
         runtime: Some("claude".parse().unwrap()),
         briefing: Some("be \"quick\"\n".to_owned()),
         said: Said { take: Some("Ann asked".to_owned()), trust: true },
+        parked: None,
     };
     let new = new_run(1, &task, RunKind::Work);
     let Queueing::Run(run) = board.queue_run(new, wish.clone(), at(1)).await.unwrap() else { panic!() };

@@ -58,7 +58,7 @@ pub(crate) fn new_run(n: u64, task: &TaskRef, kind: RunKind) -> NewRun {
 }
 
 pub(crate) fn on(machine: &str, slots: u32) -> Placement {
-    Placement { machine: machine.parse().unwrap(), slots, stagger: Duration::ZERO }
+    Placement { machine: machine.parse().unwrap(), slots, stagger: Duration::ZERO, budget: None }
 }
 
 /// Reserves the run with that number; it must succeed.

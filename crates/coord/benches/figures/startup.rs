@@ -77,7 +77,7 @@ async fn fill(path: &Path) -> anyhow::Result<()> {
                 model: None,
                 base_branch: "main".parse()?,
             };
-            let on = Placement { machine: "here".parse()?, slots: 1, stagger: Duration::ZERO };
+            let on = Placement { machine: "here".parse()?, slots: 1, stagger: Duration::ZERO, budget: None };
             let Reserved::Run(run) = board.reserve_run(run, on, now).await? else { anyhow::bail!("no run") };
             let end = RunEnd {
                 outcome: Outcome::NoChange,
