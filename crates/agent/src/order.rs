@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use coord_core::name::CommitSha;
+use coord_core::name::{AccountName, CommitSha};
 use coord_core::run::RunState;
+use coord_core::window::{Standing, Window};
+use coord_proto::event::EventKind;
 use coord_proto::run::RunSpec;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,55 @@ pub struct Announcement {
     /// The worker's last `STUCK:` line.
     #[serde(default)]
     pub stuck: Option<String>,
+    /// What authenticates the worker, once it runs.
+    #[serde(default)]
+    pub account: Option<AccountName>,
+    /// What the runtime said last of each usage window of that account which nears its end.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+}
+
+impl Announcement {
+    /// Of a run whose worker has not been started, and whose log goes as far as `last_event`.
+    #[must_use]
+    pub fn of(last_event: u64) -> Self {
+        Self {
+            last_event,
+            state: RunState::Preparing,
+            pid: None,
+            status: None,
+            stuck: None,
+            account: None,
+            windows: Vec::new(),
+        }
+    }
+
+    /// Takes in what an event says of the run as it is now; whether it says anything of that.
+    pub(crate) fn note(&mut self, event: &EventKind) -> bool {
+        match event {
+            EventKind::Status { text } => self.status = Some(text.clone()),
+            EventKind::Stuck { why } => self.stuck = Some(why.clone()),
+            EventKind::Limit { rejected, window, until, utilization } => {
+                let standing = if *rejected { Standing::Rejected } else { Standing::Warned };
+                let (window, until, utilization) = (window.clone(), *until, *utilization);
+                self.windows.retain(|it| it.window != window);
+                self.windows.push(Window { window, standing, until, utilization });
+            }
+            EventKind::Started { .. }
+            | EventKind::Note { .. }
+            | EventKind::Init { .. }
+            | EventKind::Text { .. }
+            | EventKind::Tool { .. }
+            | EventKind::ToolResult { .. }
+            | EventKind::Retry { .. }
+            | EventKind::Denial { .. }
+            | EventKind::Result { .. }
+            | EventKind::Output { .. }
+            | EventKind::Other
+            | EventKind::Ended { .. } => return false,
+        }
+        true
+    }
 }
 
 /// A line that a shim reads from its socket.

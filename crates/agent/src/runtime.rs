@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use coord_core::classify::StreamFacts;
-use coord_core::name::RuntimeName;
+use coord_core::name::{AccountName, RuntimeName};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_proto::event::{EventKind, OutputStream};
@@ -69,6 +69,17 @@ pub trait Runtime: Debug + Sync {
 
     /// Makes sense of what a worker in a run of this kind writes to its standard output.
     fn reader(&self, kind: RunKind) -> Box<dyn Reader>;
+
+    /// Whether it ends after the turn in which it has cost what it may, and tells what that was.
+    fn keeps_to_budget(&self) -> bool {
+        false
+    }
+
+    /// What authenticates a worker that sees this environment, by a name that tells nothing of the secret and is the
+    /// same wherever that is used; `None` where nothing does, or nobody can tell.
+    fn account(&self, _environment: &BTreeMap<String, String>) -> Option<AccountName> {
+        None
+    }
 
     /// Whether its workers may have nothing to say for as long as they work.
     fn may_be_silent(&self) -> bool {

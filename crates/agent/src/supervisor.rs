@@ -77,8 +77,7 @@ struct Live {
 
 impl Live {
     fn new(spec: Arc<RunSpec>, worktree: Utf8PathBuf) -> (Arc<Self>, watch::Sender<Announcement>) {
-        let first =
-            Announcement { last_event: 0, state: RunState::Preparing, pid: None, status: None, stuck: None };
+        let first = Announcement::of(0);
         let (says, standing) = watch::channel(first);
         let live = Self {
             spec,
@@ -101,11 +100,25 @@ impl Live {
     }
 
     fn view(&self) -> RunView {
-        let Announcement { last_event, state, pid, status, stuck } = self.standing.borrow().clone();
+        let Announcement { last_event, state, pid, status, stuck, account, windows } =
+            self.standing.borrow().clone();
         let RunSpec { run, kind, ref task, ref runtime, .. } = *self.spec;
         let worktree = (state != RunState::Preparing).then(|| self.worktree.to_string());
         let (task, runtime) = (task.clone(), runtime.clone());
-        RunView { run, kind, task, runtime, state, last_event, pid, status, stuck, worktree }
+        RunView {
+            run,
+            kind,
+            task,
+            runtime,
+            state,
+            last_event,
+            pid,
+            status,
+            stuck,
+            account,
+            windows,
+            worktree,
+        }
     }
 }
 

@@ -157,6 +157,34 @@ impl Blocker {
         }
     }
 
+    /// The account of which a person has to say that work goes on, if it waits for that.
+    #[must_use]
+    pub fn lifted_for(&self) -> Option<&AccountName> {
+        match self {
+            Self::Held(hold) if hold.asks => Some(&hold.account),
+            Self::Asks { account, .. } => account.as_ref(),
+            Self::Held(_)
+            | Self::NotOpen(_)
+            | Self::WaitsFor(_)
+            | Self::WaitsForClosed(_)
+            | Self::WaitsForMissing(_)
+            | Self::Running(_)
+            | Self::DependencyBusy { .. }
+            | Self::Related(_)
+            | Self::Claimed(_)
+            | Self::ClaimsUnknown { .. }
+            | Self::Untrusted { .. }
+            | Self::Lacks { .. }
+            | Self::NotServed { .. }
+            | Self::NoSlot { .. }
+            | Self::TooSoon { .. }
+            | Self::Spent(_)
+            | Self::Parked { .. }
+            | Self::Away(_)
+            | Self::UnknownMachine(_) => None,
+        }
+    }
+
     /// Whether it goes away without anybody doing anything about it.
     #[must_use]
     pub fn lifts_by_itself(&self) -> bool {

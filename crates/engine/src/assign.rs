@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use coord_board::{NewRun, Placement};
+use coord_core::budget::Budget;
 use coord_core::claim;
 use coord_core::id::RunId;
 use coord_core::machine::Machine;
-use coord_core::name::{BranchName, RuntimeName, branch_for};
+use coord_core::name::{BranchName, MachineName, RuntimeName, branch_for};
 use coord_core::queue::{Wish, too_soon};
 use coord_core::readiness::{Blocker, blockers as readiness};
 use coord_core::repo::Repo;
 use coord_core::routing::{Route, route};
-use coord_core::run::{Run, RunKind};
+use coord_core::run::{Run, RunKind, next_attempt};
 use coord_core::task::{Task, TaskRef};
-use coord_proto::run::Checkout;
+use coord_proto::run::{Checkout, Resume};
 
 use crate::briefing::{self, Briefing};
 use crate::dispatch::Job;
@@ -44,6 +45,8 @@ pub struct Assignment {
     run: RunId,
     repo: Repo,
     checkout: Checkout,
+    /// The session that it goes on with.
+    resume: Option<Resume>,
     /// What the person decided against, and why.
     overridden: Vec<(String, String)>,
 }
@@ -58,8 +61,8 @@ impl Assignment {
     /// What its worker is to do, and in what.
     pub(crate) fn into_job(self) -> (BranchName, Job) {
         let Repo { default_branch, setup, permissions, .. } = self.repo;
-        let (checkout, prompt) = (self.checkout, self.prompt);
-        (default_branch, Job { checkout, prompt, command: None, setup, permissions })
+        let (checkout, prompt, resume) = (self.checkout, self.prompt, self.resume);
+        (default_branch, Job { checkout, prompt, command: None, setup, permissions, resume })
     }
 }
 
@@ -113,14 +116,14 @@ impl Engine {
         let mut active = self.live_runs().await?;
         active.retain(|it| Some(it.id) != queued);
         let waited = self.waited_now(&task).await?;
-        let (machine, mut blockers) = self.place(&task, &wish, &active)?;
+        let runtime = wish.runtime.clone().unwrap_or_else(|| self.settings.runtime.clone());
+        let (machine, mut blockers) = self.place(&task, (&wish, &runtime), &active).await?;
         if let Some(name) = machine.as_ref().map(|it| &it.name)
             && self.settings.here.as_ref() == Some(name)
         {
             // Another machine has an origin of its own to name, or none; it says so when it is asked.
             self.origin(&repo.name).await?;
         }
-        let runtime = wish.runtime.clone().unwrap_or_else(|| self.settings.runtime.clone());
         let model = self.model(&task, &runtime, wish.model.clone());
         let change = self.board.change(&task.task).await.map_err(Error::board("reading a change"))?;
         let branch =
@@ -131,12 +134,12 @@ impl Engine {
         };
         let mut earlier = self.runs_of(&task.task).await?;
         earlier.retain(|it| it.kind.is_agent_work() && Some(it.id) != queued);
-        let attempt = u32::try_from(earlier.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let attempt = next_attempt(earlier.last());
         let failures = self.failures(&task.task).await?;
         let run = queued.unwrap_or_else(clock::new_run_id);
         let claims = self.claims(&task, change.as_ref()).await?;
         let comments = self.trusted_comments(&task).await?;
-        let prompt = briefing::work(&Briefing {
+        let briefing = Briefing {
             run,
             attempt,
             task: &task,
@@ -146,9 +149,16 @@ impl Engine {
             earlier: &earlier,
             test_failure: (!failures.is_empty()).then_some(failures.as_str()),
             comments: &comments,
-        });
+        };
+        let parked = wish.parked.as_ref();
+        let resume = parked.and_then(|it| Some(Resume { session: it.session.clone()? }));
+        let prompt = match parked {
+            Some(parked) if resume.is_some() => briefing::go_on(&briefing, &parked.why),
+            Some(_) | None => briefing::work(&briefing),
+        };
         blockers.extend(readiness(&task, &waited, &active, &self.settings.repos, machine.as_ref()));
         blockers.extend(too_soon(self.last_start().await?, self.settings.stagger, clock::now()));
+        blockers.extend(self.nothing_to_spend(&task.task, &runtime, &active).await?);
         let trusted = &self.settings.trusted;
         blockers.extend(claim::blockers(&task, &claims, trusted, &wish.said));
         let overridden = claim::overridden(&task, &claims, trusted, &wish.said);
@@ -165,24 +175,31 @@ impl Engine {
             run,
             repo,
             checkout,
+            resume,
             overridden,
         })
     }
 
-    /// The machine that would take it, or why none can now.
-    fn place(
+    /// The machine that would take it, or why none can now; and why one that was named does not.
+    async fn place(
         &self,
         task: &Task,
-        wish: &Wish,
+        (wish, runtime): (&Wish, &RuntimeName),
         active: &[Run],
     ) -> Result<(Option<Machine>, Vec<Blocker>), Error> {
+        let holds = self.holds(&BTreeSet::from([runtime.clone()])).await?;
+        let held =
+            |name: &MachineName| holds.get(&(name.clone(), runtime.clone())).cloned().map(Blocker::Held);
         if let Some(name) = &wish.machine {
-            return Ok((Some(self.machine(name)?.clone()), Vec::new()));
+            return Ok((Some(self.machine(name)?.clone()), held(name).into_iter().collect()));
         }
         let Settings { machines, here, .. } = &self.settings;
-        match route(task, machines, active, here.as_ref(), &BTreeSet::new()) {
+        match route(task, machines, active, here.as_ref(), held) {
             Route::To(machine) => Ok((Some(machine.clone()), Vec::new())),
             Route::Nowhere(reasons) if reasons.iter().any(Blocker::lifts_by_itself) => Ok((None, reasons)),
+            Route::Nowhere(reasons) if reasons.iter().any(|it| matches!(it, Blocker::Held(_))) => {
+                Ok((None, reasons))
+            }
             Route::Nowhere(reasons) => {
                 let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
                 Err(Error::NoMachine { task: task.task.clone(), reasons: reasons.join("; ") })
@@ -216,7 +233,7 @@ impl Engine {
         };
         let blockers = match &plan.machine {
             Some(machine) if plan.blockers.is_empty() => {
-                let placement = self.placement(machine);
+                let placement = self.placement(machine, self.budget_for(&task.repo, &plan.runtime));
                 let (_, job) = plan.into_job();
                 match self.dispatch(new.clone(), placement, job).await {
                     Ok(run) => return Ok(Assigned::Started(run)),
@@ -232,9 +249,9 @@ impl Engine {
     }
 
     /// What a run on `machine` has to keep to.
-    pub(crate) fn placement(&self, machine: &Machine) -> Placement {
+    pub(crate) fn placement(&self, machine: &Machine, budget: Option<Budget>) -> Placement {
         let Machine { name, slots, .. } = machine.clone();
-        Placement { machine: name, slots, stagger: self.settings.stagger }
+        Placement { machine: name, slots, stagger: self.settings.stagger, budget }
     }
 
     /// The command line says which model; else a label of the task does; else the configuration, for the runtimes

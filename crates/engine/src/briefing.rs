@@ -109,6 +109,32 @@ pub fn work(briefing: &Briefing<'_>) -> String {
     text
 }
 
+/// The prompt for a run that goes on with the session of another, which was cut short: `why` is how. The session knows
+/// the rest.
+#[must_use]
+pub fn go_on(briefing: &Briefing<'_>, why: &str) -> String {
+    let Briefing { run, attempt, task, branch, .. } = briefing;
+    let kind = RunKind::Work.as_str();
+    let mut text = format!("coord: run={run} kind={kind} task={} attempt={attempt}\n\n", task.task);
+    push(
+        &mut text,
+        &format!(
+            "You were cut short: {}. That was no fault of your work, and you may go on now, with the same task and \
+             by the same rules.",
+            why.trim()
+        ),
+    );
+    push(
+        &mut text,
+        &format!(
+            "Look first at `git status` and `git log`. The worktree is a new one, made from what you had committed; \
+             what you had not committed is put back into it. A tool that was running may have done its work or not. \
+             Then finish the task and commit; your commits are published as change branch `{branch}`."
+        ),
+    );
+    text
+}
+
 fn failures(earlier: &[Run]) -> String {
     let mut list = String::new();
     for (run, end) in earlier.iter().filter_map(|run| Some((run, run.state.end()?))) {

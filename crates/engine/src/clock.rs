@@ -19,3 +19,9 @@ pub fn new_run_id() -> RunId {
     let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
     RunId::from_random(high ^ low.rotate_left(17))
 }
+
+/// A number that nobody could have foretold.
+#[must_use]
+pub fn chance() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1.rotate_left(17)
+}

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use coord_board::Saying;
 use coord_core::comment::{CommentEvent, Marker, due};
 use coord_core::id::RunId;
+use coord_core::ledger::Total;
 use coord_core::name::MachineName;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd};
@@ -189,9 +190,7 @@ fn account((run, machine): (&Run, &MachineName), end: &RunEnd, branch: &str) -> 
     if let Some(rescue) = &end.rescue {
         line(format_args!("- {rescue} kept on machine {machine}"));
     }
-    let cost =
-        end.report.cost_usd.map_or("unknown".to_owned(), |it| format!("${it:.2} as the runtime counts it"));
-    line(format_args!("- cost: {cost}"));
+    line(format_args!("- cost: {}", Total::of(end)));
     line(format_args!("- `coord why {}` has the rest", run.id));
     if let Some(words) = end.report.text.as_deref().filter(|it| !it.trim().is_empty()) {
         line(format_args!("\n<details><summary>The worker's last words</summary>\n"));

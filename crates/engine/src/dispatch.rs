@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use coord_board::{Moved, NewRun, Placement, Reserved};
+use coord_core::money::Usd;
 use coord_core::name::BranchName;
 use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
 use coord_core::repo::Permissions;
 use coord_core::run::{GitFacts, Leaked, Run, RunEnd, RunState, RuntimeReport};
 use coord_proto::client::{ClientError, Started};
-use coord_proto::run::{Checkout, RunSpec};
+use coord_proto::run::{Checkout, Resume, RunSpec};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Error;
@@ -38,6 +39,8 @@ pub struct Job {
     pub setup: Option<String>,
     /// What the worker may and may not do.
     pub permissions: Permissions,
+    /// The session that the worker goes on with.
+    pub resume: Option<Resume>,
 }
 
 impl Engine {
@@ -69,7 +72,10 @@ impl Engine {
     pub(crate) async fn hand_over(&self, run: &Run, base_branch: BranchName, job: Job) -> Result<Run, Error> {
         let reservation = run.reservation.clone().ok_or(Error::NotStarted(run.id))?;
         let client = self.client(&reservation.machine)?;
-        let spec = self.spec(run, base_branch, job, reservation.at + START_WINDOW);
+        let reserved =
+            self.board.reserved(run.id).await.map_err(Error::board("reading what a run may spend"))?;
+        let mut spec = self.spec(run, base_branch, job, reservation.at + START_WINDOW);
+        spec.budget_usd = reserved.map(Usd::dollars);
         let mut heard = false;
         for repeat in 0..=REPEATS {
             match client.start(&spec).await {
@@ -103,7 +109,7 @@ impl Engine {
     }
 
     fn spec(&self, run: &Run, base_branch: BranchName, job: Job, start_before: Timestamp) -> RunSpec {
-        let Job { checkout, prompt, command, setup, permissions } = job;
+        let Job { checkout, prompt, command, setup, permissions, resume } = job;
         let (deadline, limits) = self.settings.limits.of(&run.task.repo, run.kind, &run.runtime);
         RunSpec {
             run: run.id,
@@ -122,7 +128,7 @@ impl Engine {
             setup,
             permissions,
             deadline_seconds: deadline.as_secs(),
-            resume: None,
+            resume,
             budget_usd: None,
             limits,
         }

@@ -33,6 +33,14 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// An account that nobody has.
+    #[error("there is no account `{name}` (there is: {known})")]
+    UnknownAccount {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// No machine can take the task.
     #[error("no machine can take {task}: {reasons}")]
     NoMachine {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a run is minted and handed to a machine | [`dispatch`] |
 //! | a queued run is started | [`queue`] |
+//! | a run that met a limit is queued again | [`park`] |
 //! | an ended run is recorded, its work published, its evidence written | [`settle`] |
 //! | issues are taken in, and what people decide of them is written back | [`issue`] |
 //! | something is said of a run on the forge | [`comment`] |
@@ -21,11 +22,13 @@
 //!
 //! Deliberately absent: printing, argument parsing, reading files of configuration.
 
+pub mod account;
 pub mod assign;
 pub mod briefing;
 mod claim;
 pub mod clock;
 pub mod comment;
+pub mod cost;
 pub mod dispatch;
 pub mod error;
 mod failure;
@@ -36,6 +39,7 @@ pub mod look;
 mod markdown;
 pub mod merge;
 mod observe;
+mod park;
 mod pause;
 pub mod proposal;
 pub mod queue;

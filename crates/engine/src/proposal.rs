@@ -7,6 +7,7 @@ use coord_board::Opening;
 use coord_core::change::PullRequest;
 use coord_core::closing::defused;
 use coord_core::gate::{GateKind, GateStanding, GateState};
+use coord_core::ledger::Total;
 use coord_core::merge::{Candidate, Hold, gates};
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunEnd, RunKind};
@@ -191,12 +192,9 @@ fn body(
     }
     if let Some((run, end)) = last.and_then(|run| Some((run, run.state.end()?))) {
         line(format_args!("\n## Work\n"));
-        let cost = end
-            .report
-            .cost_usd
-            .map_or("unknown cost".to_owned(), |it| format!("${it:.2} as the runtime counts it"));
+        let cost = Total::of(end);
         let on = run.machine().map_or(String::new(), |it| format!(" on {it}"));
-        line(format_args!("Run {}{on}, attempt {}, {cost}.", run.id, run.attempt));
+        line(format_args!("Run {}{on}, attempt {}, cost: {cost}.", run.id, run.attempt));
     }
     let branch = &candidate.change.branch;
     line(format_args!("\n## To try it\n\n    coord checkout {}\n", task.task));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use coord_board::{Moved, NewRun, Queueing, Starting};
 use coord_core::id::RunId;
-use coord_core::name::MachineName;
+use coord_core::name::{AccountName, MachineName};
 use coord_core::outcome::Outcome;
 use coord_core::queue::{self, Entry, Turn, Wish, turns};
 use coord_core::readiness::{Blocker, Lift};
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// How often, while somebody does not answer who was asked: an origin, a forge, a machine.
 const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// How often, while everything waits for a moment that is known, or for a person.
+const LOOK_FAR: Duration = Duration::from_secs(30);
 
 /// What only the process around an engine can do about queued runs. An engine without one starts none.
 pub trait Caretaker: Send + Sync {
@@ -71,6 +74,15 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// The account of which a person has to say that work goes on, if it waits for that.
+    #[must_use]
+    pub fn lifted_for(&self) -> Option<&AccountName> {
+        match self {
+            Self::Blocker(blocker) => blocker.lifted_for(),
+            Self::Failed(_) => None,
+        }
+    }
+
     /// The reason, and when it goes on.
     #[must_use]
     pub fn with_exit(&self) -> String {
@@ -193,6 +205,7 @@ impl Engine {
         active: &[Run],
         away: &BTreeSet<MachineName>,
     ) -> Result<Vec<(RunId, Turn)>, Error> {
+        let runtimes = entries.iter().map(|it| it.run.runtime.clone()).collect();
         Ok(turns(&queue::Queue {
             entries,
             active,
@@ -200,6 +213,9 @@ impl Engine {
             machines: &self.settings.machines,
             here: self.settings.here.as_ref(),
             away,
+            held: &self.holds(&runtimes).await?,
+            hours: &self.settings.limits.hours,
+            zone: &self.settings.zone,
             last_start: self.last_start().await?,
             stagger: self.settings.stagger,
             now: clock::now(),
@@ -219,7 +235,7 @@ impl Engine {
         })
     }
 
-    fn leave_to_the_caretaker(&self) {
+    pub(crate) fn leave_to_the_caretaker(&self) {
         if let Some(caretaker) = &self.caretaker {
             caretaker.take_over();
         }
@@ -245,7 +261,8 @@ impl Engine {
                 false => self.leave_queue(run, &hopeless).await,
             };
         }
-        let (placement, how) = (self.placement(machine), (plan.runtime.clone(), plan.model.clone()));
+        let budget = self.budget_for(&run.task.repo, &plan.runtime);
+        let (placement, how) = (self.placement(machine, budget), (plan.runtime.clone(), plan.model.clone()));
         let started = self.board.start_queued(run.id, placement, how, clock::now()).await;
         match started.map_err(Error::board("starting a queued run"))? {
             Starting::Run(reserved) => {
@@ -304,14 +321,18 @@ impl Engine {
             }
         };
         let failed = !settled.waiting.is_empty() || reasons().any(unanswered);
+        let far = |it: &Queued| it.reasons.iter().any(|it| waits_for_a_moment(it).is_some());
+        let all_far = settled.live.is_empty() && settled.queued.iter().all(far);
         let now = clock::now();
-        let moments = reasons().filter_map(|it| match it {
-            Reason::Blocker(Blocker::TooSoon { until }) => {
-                Some(until.duration_since(now).try_into().unwrap_or_default())
-            }
-            Reason::Blocker(_) | Reason::Failed(_) => None,
+        let moments = reasons().filter_map(|it| {
+            let until = waits_for_a_moment(it)?;
+            Some(until.duration_since(now).try_into().unwrap_or_default())
         });
-        let look = if failed { LOOK_AFTER_FAILURE } else { LOOK };
+        let look = match (failed, all_far) {
+            (true, _) => LOOK_AFTER_FAILURE,
+            (false, true) => LOOK_FAR,
+            (false, false) => LOOK,
+        };
         let pause = moments.chain([look]).min().unwrap_or(look);
         let mut ends: Vec<BoxFuture<'_, ()>> = vec![Box::pin(pending())];
         for run in self.live_runs().await?.into_iter().filter(|it| it.kind.is_agent_work()) {
@@ -337,4 +358,31 @@ fn left(run: &Run, turns: &[(RunId, Turn)], failed: &BTreeMap<RunId, Vec<Reason>
     });
     let reasons = waits.or_else(|| failed.get(&run.id).cloned()).unwrap_or_default();
     Queued { run: run.id, reasons, leaves_at: queue::leaves_at(run) }
+}
+
+/// When something that is in the way goes away by itself, where that is known. One that is for a person to say has
+/// no such moment, and need not be looked at often.
+fn waits_for_a_moment(reason: &Reason) -> Option<Timestamp> {
+    let Reason::Blocker(blocker) = reason else { return None };
+    match blocker {
+        Blocker::TooSoon { until } | Blocker::Parked { until, .. } => Some(*until),
+        Blocker::Held(hold) => Some(hold.until.unwrap_or(Timestamp::MAX)),
+        Blocker::Asks { .. } => Some(Timestamp::MAX),
+        Blocker::NotOpen(_)
+        | Blocker::WaitsFor(_)
+        | Blocker::WaitsForClosed(_)
+        | Blocker::WaitsForMissing(_)
+        | Blocker::Running(_)
+        | Blocker::DependencyBusy { .. }
+        | Blocker::Related(_)
+        | Blocker::Claimed(_)
+        | Blocker::ClaimsUnknown { .. }
+        | Blocker::Untrusted { .. }
+        | Blocker::Lacks { .. }
+        | Blocker::NotServed { .. }
+        | Blocker::NoSlot { .. }
+        | Blocker::Spent(_)
+        | Blocker::Away(_)
+        | Blocker::UnknownMachine(_) => None,
+    }
 }

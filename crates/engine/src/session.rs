@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use coord_board::{Begun, TaskFilter};
 use coord_core::change::PullRequestState;
+use coord_core::ledger::{Entry, total};
 use coord_core::merge::Candidate;
 use coord_core::run::{Run, RunKind};
-use coord_core::session::{Happened, Session, cost, for_a_person, outcomes};
+use coord_core::session::{Happened, Session, for_a_person, outcomes};
 use coord_core::task::TaskRef;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cost::CostView;
 use crate::error::Error;
 use crate::look::Freshness;
 use crate::view::{ChangeView, RunView};
@@ -71,15 +73,6 @@ pub struct PullRequestName {
     pub number: u64,
     /// The task it is for, as `repo#number`.
     pub task: String,
-}
-
-/// What runs cost.
-#[derive(Debug, Clone, Serialize)]
-pub struct CostView {
-    /// The sum of what is known, in US dollars, to the millionth.
-    pub usd: f64,
-    /// How many runs cost nobody knows what.
-    pub unknown_runs: u64,
 }
 
 /// What is open.
@@ -181,7 +174,7 @@ impl Engine {
         for run in &happened.ended {
             ended.push(self.run(*run).await?);
         }
-        let cost = cost(&ended);
+        let spent: Vec<_> = ended.iter().filter_map(Entry::of).collect();
         Ok(SessionReport {
             session: SessionView {
                 number: session.number,
@@ -197,7 +190,7 @@ impl Engine {
                 runs: outcomes(&ended, RunKind::Work),
                 tests: outcomes(&ended, RunKind::Test),
             },
-            cost: CostView { usd: (cost.usd * 1e6).round() / 1e6, unknown_runs: cost.unknown_runs },
+            cost: CostView::from(&total(&spent)),
             open: self.what_is_open().await?,
         })
     }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use coord_core::budget::Caps;
 use coord_core::forge::Association;
+use coord_core::hours::Hours;
 use coord_core::limits::LimitRules;
 use coord_core::machine::Machine;
-use coord_core::name::{MachineName, RepoName, RuntimeName};
+use coord_core::name::{AccountName, MachineName, RepoName, RuntimeName};
+use coord_core::park::OnLimit;
 use coord_core::repo::Repo;
 use coord_forge::github::credential::Credential;
 use futures_util::future::BoxFuture;
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 /// What the engine needs to know of the fleet.
@@ -38,10 +42,41 @@ pub struct Settings {
     pub limits: LimitRules,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
+    /// What may be spent.
+    pub money: Money,
+    /// What becomes of work that meets a limit of its account.
+    pub on_limits: Limits,
+    /// What accounts are called, by where their workers run and as what. One that is not here is called by its
+    /// credential.
+    pub accounts: BTreeMap<(MachineName, RuntimeName), AccountName>,
+    /// The time zone of the person.
+    pub zone: TimeZone,
     /// Whose issues may become work without a person's word.
     pub trusted: BTreeSet<Association>,
     /// How GitHub is reached; `None` when no repo is there.
     pub github: Option<GitHubSettings>,
+}
+
+/// What may be spent.
+#[derive(Debug, Clone)]
+pub struct Money {
+    /// The caps.
+    pub caps: Caps,
+    /// Those of a repo instead, as far as it has any.
+    pub repos: BTreeMap<RepoName, Caps>,
+    /// From which share of a cap on it is said that it nears its end.
+    pub warn_at: f64,
+}
+
+/// What becomes of work that meets a limit of its account.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Whether it goes on.
+    pub on_limit: OnLimit,
+    /// When it may.
+    pub hours: Hours,
+    /// The share of each usage window that is left to the person.
+    pub keep: f64,
 }
 
 /// How GitHub is reached.

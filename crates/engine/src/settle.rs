@@ -114,6 +114,7 @@ impl Engine {
         if let Some(end) = view.state.end() {
             return self.conclude(run, end.clone()).await;
         }
+        self.note_account(run, view).await?;
         match self.moved(run, view.state.clone()).await? {
             Moved::Moved | Moved::Stays(_) => Ok(()),
         }
@@ -136,15 +137,9 @@ impl Engine {
                 if let Some(reason) = self.publish(run, &end).await? {
                     end.outcome = Outcome::PushFailed { reason };
                 }
-                self.ended(run, end).await
+                self.end_work(run, end).await
             }
             RunKind::Test => self.record_test(run, end).await,
-        }
-    }
-
-    async fn ended(&self, run: &Run, end: RunEnd) -> Result<(), Error> {
-        match self.moved(run, RunState::Ended(Box::new(end))).await? {
-            Moved::Moved | Moved::Stays(_) => Ok(()),
         }
     }
 

@@ -62,7 +62,10 @@ impl Engine {
         let waiting = self.waiting(&open, &live, &with_change).await?;
         let queue = queue_of(candidates, title);
         let github = self.github_view(synced.err().map(|error| chain(&error))).await;
-        Ok(StatusView { machines, runs, changes, queue, waiting, github })
+        let caps = self.fleet_caps().await?;
+        let mut held_accounts = self.accounts().await?;
+        held_accounts.retain(|it| it.held.is_some());
+        Ok(StatusView { machines, runs, changes, queue, waiting, caps, held_accounts, github })
     }
 
     /// What GitHub allows; `failure` is what came of asking it just now.

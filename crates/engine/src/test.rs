@@ -92,8 +92,9 @@ impl Engine {
             command: Some(command),
             setup: repo.setup,
             permissions: Permissions::default(),
+            resume: None,
         };
-        self.dispatch(new, self.placement(&machine), job).await
+        self.dispatch(new, self.placement(&machine, None), job).await
     }
 
     /// Writes down a person's word on the change as it is now.

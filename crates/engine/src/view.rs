@@ -3,11 +3,15 @@
 
 use coord_core::change::{Change, PullRequest};
 use coord_core::gate::GateStanding;
+use coord_core::ledger::Total;
 use coord_core::outcome::Outcome;
 use coord_core::run::Run;
 use coord_core::task::{Task, TaskState};
+use coord_core::usage::Tokens;
 use serde::Serialize;
 
+use crate::account::AccountView;
+use crate::cost::CapView;
 use crate::settle::Settled;
 
 /// A task.
@@ -96,8 +100,14 @@ pub struct RunView {
     pub head: Option<String>,
     /// Where rescued work lies, in the repo store of the machine.
     pub rescue: Option<String>,
-    /// What the runtime says it cost, in US dollars.
+    /// What the runtime says it cost, in US dollars; absent where nobody knows.
     pub cost_usd: Option<f64>,
+    /// The same in words: `$0.45`, `≈ $0.45, not billed`, `unknown`. Absent of a test, and before the end.
+    pub cost: Option<String>,
+    /// The tokens it used, where the runtime says so.
+    pub tokens: Option<Tokens>,
+    /// The account it was on, where that is known.
+    pub account: Option<String>,
     /// Turns taken.
     pub turns: Option<u64>,
     /// The worker's last `STATUS:` line while it runs.
@@ -131,6 +141,9 @@ impl From<&Run> for RunView {
             head: end.and_then(|it| it.git.head.as_ref()).map(ToString::to_string),
             rescue: end.and_then(|it| it.rescue.as_ref()).map(|it| it.reference.clone()),
             cost_usd: end.and_then(|it| it.report.cost_usd),
+            cost: end.filter(|_| run.kind.is_agent_work()).map(|it| Total::of(it).to_string()),
+            tokens: end.and_then(|it| it.report.usage.tokens),
+            account: end.and_then(|it| it.report.account.as_ref()).map(ToString::to_string),
             turns: end.and_then(|it| it.report.turns),
             status: None,
             stuck: None,
@@ -298,6 +311,10 @@ pub struct StatusView {
     pub queue: Vec<QueueView>,
     /// Tasks that are open and on which nothing runs.
     pub waiting: Vec<WaitingView>,
+    /// Where the caps stand that the whole fleet shares; empty where there are none.
+    pub caps: Vec<CapView>,
+    /// Accounts for which nothing is started at the moment.
+    pub held_accounts: Vec<AccountView>,
     /// What GitHub allows at the moment; absent when no repo is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github: Option<GitHubView>,

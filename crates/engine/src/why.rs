@@ -156,10 +156,14 @@ fn under_way(settled: &Settled, run: &Run) -> Position {
         return Position { state, because: live_reasons(settled, run), next };
     };
     let queued = &settled.queued[place];
+    let next = match queued.reasons.iter().find_map(Reason::lifted_for) {
+        Some(account) => Step::new(format!("coord account lift {account}"), "say that it may go on"),
+        None => Step::new(watch, "wait for its start, and see what it does"),
+    };
     Position {
         state: format!("{state}, number {} in line, until {:.0} at the latest", place + 1, queued.leaves_at),
         because: queued.reasons.iter().map(Reason::with_exit).collect(),
-        next: Some(Step::new(watch, "wait for its start, and see what it does")),
+        next: Some(next),
     }
 }
 
@@ -219,6 +223,14 @@ fn happening(event: &Event) -> Happening {
         }
         Fact::RunMoved { run, state } => format!("run {run} is {state}"),
         Fact::RunEnded { run, outcome } => format!("run {run} ended as {outcome}"),
+        Fact::RunParked { run, of, until } => {
+            let when = until.map_or("when a person says so".to_owned(), |it| format!("at {it:.0}"));
+            format!("run {run} is to go on where run {of} was cut short, {when}")
+        }
+        Fact::RunReleased { run } => format!("a person said that run {run} may go on"),
+        Fact::CapNeared { cap, spent, limit } => {
+            format!("{spent} of the {limit} for a {} are spent", cap.as_str())
+        }
         Fact::Published { branch, head, run } => format!("run {run} published {} on {branch}", head.short()),
         Fact::HeadMoved { head } => format!("somebody pushed {} to its branch", head.short()),
         Fact::GateRecorded { gate, evidence } => {

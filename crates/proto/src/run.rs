@@ -2,10 +2,11 @@
 
 use coord_core::id::RunId;
 use coord_core::limits::RunLimits;
-use coord_core::name::{BranchName, CommitSha, RuntimeName};
+use coord_core::name::{AccountName, BranchName, CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
 use coord_core::run::{RunKind, RunState};
 use coord_core::task::TaskRef;
+use coord_core::window::Window;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,12 @@ pub struct RunView {
     /// The worker's last `STUCK:` line.
     #[serde(default)]
     pub stuck: Option<String>,
+    /// What authenticates the worker, while it runs.
+    #[serde(default)]
+    pub account: Option<AccountName>,
+    /// What the runtime said last of each usage window of that account which nears its end.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// Where its worktree lies on that machine, while it exists.
     #[serde(default)]
     pub worktree: Option<String>,

@@ -10,7 +10,10 @@
 //! - Lines of a sub-agent carry `parent_tool_use_id`; what it writes are not the worker's own words.
 //! - New types and fields appear with every version. Whatever is not understood is kept raw.
 
+use std::collections::BTreeMap;
+
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
+use coord_core::name::AccountName;
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::window::{Standing, Window};
@@ -25,6 +28,7 @@ use self::work::Work;
 use super::{Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
+mod account;
 mod line;
 mod spent;
 mod work;
@@ -115,6 +119,14 @@ impl Runtime for Claude {
 
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
         Box::<Reader>::default()
+    }
+
+    fn keeps_to_budget(&self) -> bool {
+        true
+    }
+
+    fn account(&self, environment: &BTreeMap<String, String>) -> Option<AccountName> {
+        account::account(environment)
     }
 }
 

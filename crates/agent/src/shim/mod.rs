@@ -17,7 +17,6 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use coord_core::run::RunState;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use fs_err::{File, OpenOptions};
@@ -116,13 +115,7 @@ pub fn run_by(run_dir: &Utf8Path, version: &str, means: Means) -> Result<(), Shi
     let log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
     let log = log.limited(order.spec.limits.log);
     let contained = Containment::set_up(order.spec.run, means, &places, &order.spec.limits);
-    let announced = Announcement {
-        last_event: log.last(),
-        state: RunState::Preparing,
-        pid: None,
-        status: None,
-        stuck: None,
-    };
+    let announced = Announcement::of(log.last());
     let (announce, announced) = watch::channel(announced);
     // One pending stop says all there is to say; a second one finds the queue full and is the same.
     let (stop, stops) = mpsc::channel(1);

@@ -83,19 +83,10 @@ impl Supervision {
             }
         };
         self.log.append(at, &self.events, raw);
-        let said =
-            self.events.iter().any(|it| matches!(it, EventKind::Status { .. } | EventKind::Stuck { .. }));
-        if said {
-            self.announce.send_modify(|announced| {
-                for event in self.events.drain(..) {
-                    if let EventKind::Status { text } = event {
-                        announced.status = Some(text);
-                    } else if let EventKind::Stuck { why } = event {
-                        announced.stuck = Some(why);
-                    }
-                }
-            });
-        }
+        self.announce.send_if_modified(|announced| {
+            let said = self.events.iter().map(|it| announced.note(it));
+            said.fold(false, |any, it| any | it)
+        });
     }
 
     pub(super) fn note(&mut self, text: &str) -> Result<(), ShimError> {

@@ -116,9 +116,12 @@ impl Supervision {
         // It can be as large as all the rest of this process.
         self.order.spec.prompt = String::new();
         let mut reader = runtime.reader(self.order.spec.kind);
+        let account = runtime.account(&launch.environment);
+        self.announce.send_modify(|it| it.account.clone_from(&account));
         match self.run(launch, &mut *reader, true).await? {
             Ok(Ran { exit, stopped }) => {
-                let (stream, report) = reader.finish(exit);
+                let (stream, mut report) = reader.finish(exit);
+                report.account = account;
                 Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) })
             }
             Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::STOPPED)),

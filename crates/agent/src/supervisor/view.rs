@@ -58,6 +58,8 @@ pub(super) fn of_ended(home: &Home, run: RunId) -> io::Result<Option<RunView>> {
         pid: None,
         status: None,
         stuck: None,
+        account: None,
+        windows: Vec::new(),
         worktree: None,
     };
     Ok(Some(view))

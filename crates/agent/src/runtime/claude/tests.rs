@@ -66,6 +66,7 @@ fn a_whole_conversation_becomes_events() {
             turns: Some(2),
             cost_usd: Some(0.25),
             usage: Usage::default(),
+            account: None,
             windows: vec![Window {
                 window: "five_hour".to_owned(),
                 standing: Standing::Warned,

@@ -1,0 +1,98 @@
+//! The end of agent work: what it spent, what it told of its account, and whether its session goes on.
+
+use coord_board::{Continuation, Ending, Moved, NewRun};
+use coord_core::outcome::Outcome;
+use coord_core::park;
+use coord_core::queue::Wish;
+use coord_core::run::{Run, RunEnd};
+use coord_core::window::{CREDIT, Standing, Window};
+use coord_proto::run::RunView;
+
+use crate::error::Error;
+use crate::{Engine, clock};
+
+impl Engine {
+    /// Takes in what a live run told of its account.
+    pub(crate) async fn note_account(&self, run: &Run, view: &RunView) -> Result<(), Error> {
+        let Some(machine) = run.machine().filter(|_| view.pid.is_some()) else { return Ok(()) };
+        let Some(account) = self.account_name(machine, &run.runtime, view.account.clone()) else {
+            return Ok(());
+        };
+        let noted = self.board.note_windows(run.id, &account, &view.windows, clock::now()).await;
+        noted.map_err(Error::board("taking in usage windows"))
+    }
+
+    /// Records that agent work has ended. What was cut short by a limit or an overload goes on later.
+    pub(crate) async fn end_work(&self, run: &Run, mut end: RunEnd) -> Result<(), Error> {
+        if let Some(machine) = run.machine() {
+            end.report.account = self.account_name(machine, &run.runtime, end.report.account.take());
+        }
+        let before = self.runs_of(&run.task).await?;
+        let parked = park::after(run, &end, &before, self.settings.limits.on_limit, clock::chance());
+        let then = match parked {
+            None => None,
+            Some(parked) => Some(Continuation {
+                new: NewRun {
+                    id: clock::new_run_id(),
+                    kind: run.kind,
+                    task: run.task.clone(),
+                    runtime: run.runtime.clone(),
+                    model: run.model.clone(),
+                    base_branch: self.repo(&run.task.repo)?.default_branch.clone(),
+                },
+                wish: Wish {
+                    machine: run.machine().cloned(),
+                    model: run.model.clone(),
+                    runtime: Some(run.runtime.clone()),
+                    briefing: None,
+                    // Whoever gave it out had their reasons, and it was begun for them.
+                    said: coord_core::claim::Said {
+                        take: Some(format!("run {} was at it", run.id)),
+                        trust: true,
+                    },
+                    parked: Some(parked),
+                },
+            }),
+        };
+        let goes_on = then.is_some();
+        let budget = self.budget_of(&run.task.repo);
+        let ending = Ending { exhausted: exhausted(&end), end, budget, then };
+        let ended = self.board.end_work(run.id, ending, clock::now()).await;
+        match ended.map_err(Error::board("recording the end of a run"))? {
+            Moved::Moved if goes_on => self.leave_to_the_caretaker(),
+            Moved::Moved | Moved::Stays(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The windows by which a run was cut short.
+fn exhausted(end: &RunEnd) -> Vec<Window> {
+    let rejected = end.report.windows.iter().filter(|it| it.standing == Standing::Rejected);
+    match &end.outcome {
+        Outcome::Limited { .. } => rejected.cloned().collect(),
+        Outcome::Credit { .. } => {
+            let (window, standing) = (CREDIT.to_owned(), Standing::Rejected);
+            vec![Window { window, standing, until: None, utilization: None }]
+        }
+        Outcome::Done
+        | Outcome::NoChange
+        | Outcome::Dirty
+        | Outcome::Stuck { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Transient { .. }
+        | Outcome::Auth { .. }
+        | Outcome::Context
+        | Outcome::Budget { .. }
+        | Outcome::Truncated
+        | Outcome::Timeout { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::Interrupted
+        | Outcome::Cancelled { .. }
+        | Outcome::Lost { .. }
+        | Outcome::PushFailed { .. }
+        | Outcome::SetupFailed { .. }
+        | Outcome::Unknown => Vec::new(),
+    }
+}
