@@ -6,6 +6,7 @@
 mod github;
 mod limits;
 mod machine;
+mod money;
 mod repo;
 mod worker;
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 57] = [
+const STORIES: [(&str, fn()); 70] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -42,6 +43,8 @@ const STORIES: [(&str, fn()); 57] = [
     ("repos[].worker_permissions.allow", worker::permissions_are_rules_of_the_command_line),
     ("repos[].worker_permissions.deny", worker::permissions_are_rules_of_the_command_line),
     ("repos[].limits", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
+    ("repos[].caps.usd_per_run", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
+    ("repos[].caps.usd_per_task", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
     ("machines[].name", machine::name_is_what_it_is_called_by),
     ("machines[].host", machine::host_is_where_it_is_asked),
     ("machines[].port", machine::port_is_where_it_listens_and_is_asked),
@@ -79,6 +82,17 @@ const STORIES: [(&str, fn()); 57] = [
     ("limits.work", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
     ("limits.test", limits::a_test_has_limits_of_its_own),
     ("limits.runtimes", limits::a_claude_that_never_says_anything_times_out),
+    ("limits.usd_per_run", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
+    ("limits.usd_per_task", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
+    ("limits.usd_per_day", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
+    ("limits.usd_per_month", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
+    ("limits.warn_at", money::warn_at_says_when_a_cap_nears_its_end),
+    ("limits.keep", money::keep_leaves_the_rest_of_a_window_to_the_person),
+    ("limits.on_limit", money::on_limit_and_work_hours_say_whether_and_when_a_session_goes_on),
+    ("limits.work_hours", money::on_limit_and_work_hours_say_whether_and_when_a_session_goes_on),
+    ("accounts[].name", money::accounts_are_called_as_the_person_says),
+    ("accounts[].machines", money::accounts_are_called_as_the_person_says),
+    ("time_zone", money::time_zone_says_which_day_it_is),
 ];
 
 /// A value for every key that is none of the defaults.
@@ -100,6 +114,7 @@ repos:
   merge_method: squash
   worker_permissions: {allow: [Bash(six *)], deny: [Bash(seven *)]}
   limits: {idle: 39}
+  caps: {usd_per_run: 39.5, usd_per_task: 40.5}
 - name: web
 machines:
 - name: eight
@@ -142,6 +157,17 @@ limits:
     claude: {idle: 40}
     command: {first_output: 41}
     script: {first_output: 42}
+  usd_per_run: 41.5
+  usd_per_task: 42.5
+  usd_per_day: 43.5
+  usd_per_month: 44.5
+  warn_at: 0.45
+  keep: 0.46
+  on_limit: never
+  work_hours: [mon-fri 04:07-04:08]
+accounts:
+- {name: fortynine, machines: [eight]}
+time_zone: Europe/Berlin
 ";
 
 #[test]

@@ -137,6 +137,8 @@ impl Announcement {
             | EventKind::Denial { .. }
             | EventKind::Result { .. }
             | EventKind::Output { .. }
+            | EventKind::Leak { .. }
+            | EventKind::LeftOut { .. }
             | EventKind::Other
             | EventKind::Ended { .. } => return false,
         }

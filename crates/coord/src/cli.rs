@@ -1,11 +1,13 @@
 //! The commands: the tree of their arguments, and nothing else. Each command is a file: arguments, one call of
 //! the engine, what is printed.
 
+pub mod account;
 pub mod agent;
 pub mod assign;
 pub mod checkout;
 pub mod completions;
 pub mod config;
+pub mod cost;
 pub mod doctor;
 pub mod done;
 pub mod init;
@@ -73,6 +75,8 @@ pub enum Command {
     Merge(merge::Args),
     Notify(notify::Args),
     Why(why::Args),
+    Cost(cost::Args),
+    Account(account::Args),
     Session(session::Args),
     Done(done::Args),
     Agent(agent::Args),

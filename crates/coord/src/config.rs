@@ -27,12 +27,14 @@ use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
 use coord_agent::runtime;
 use coord_core::forge::Association;
+use coord_core::hours::Hours;
 use coord_core::limits::LimitRules;
 use coord_core::machine::Machine;
-use coord_core::name::{GitHubRepo, MachineName, RepoName, RuntimeName};
+use coord_core::name::{AccountName, GitHubRepo, MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
 use coord_engine::origin;
-use coord_engine::settings::{CredentialSource, GitHubSettings, Models, Settings};
+use coord_engine::settings::{CredentialSource, GitHubSettings, Limits, Models, Money, Settings};
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use self::api_url::ApiUrl;
@@ -69,6 +71,14 @@ pub struct Config {
     pub limits: LimitRules,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
+    /// What may be spent.
+    pub money: Money,
+    /// What becomes of work that meets a limit of its account.
+    pub on_limits: Limits,
+    /// What accounts are called, by where their workers run and as what.
+    pub accounts: BTreeMap<(MachineName, RuntimeName), AccountName>,
+    /// The time zone in which days begin and hours are meant; `None` means that of the system.
+    pub time_zone: Option<String>,
     /// Whose issues may become work without a person's word.
     pub trusted: BTreeSet<Association>,
     /// How GitHub is reached.
@@ -118,8 +128,8 @@ impl Config {
     }
 
     fn from_file(file: File, api_url: ApiUrl, path: &Utf8Path, cx: &Context) -> Self {
-        let File { repos, machines, github, issues, concurrency, models, runtime, mut runtimes, limits } =
-            file;
+        let File { repos, machines, github, issues, concurrency, models, runtime, .. } = file;
+        let File { mut runtimes, limits, accounts, time_zone, .. } = file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
         runtimes.place(|text| place(text).into_string());
@@ -132,14 +142,18 @@ impl Config {
                 token_file: None,
             });
         }
-        let limits = file::rules(&limits, &repos);
+        let rules = file::rules(&limits, &repos);
+        let caps = entry::caps(&limits);
+        let own = repos.iter().map(|it| (it.name.clone(), entry::caps_of(it, &caps)));
+        let counted = runtime::ALL.iter().filter(|it| it.keeps_to_budget()).map(|it| name(*it)).collect();
+        let accounts = entry::accounts(accounts, &machines, &counted);
+        let money = Money { repos: own.collect(), caps, warn_at: limits.warn_at, counted };
         let on_github = repos.iter().filter_map(|it| Some((it.name.clone(), it.github.clone()?))).collect();
         Self {
             path: path.to_owned(),
             repos: repos.into_iter().map(entry::repo).collect(),
             on_github,
             here: here(&machines, cx),
-            machines,
             runtime,
             runtimes,
             max_workers: concurrency.max_workers,
@@ -148,8 +162,17 @@ impl Config {
                 labels: models.labels,
                 runtimes: runtime::ALL.iter().filter(|it| it.has_our_models()).map(|it| name(*it)).collect(),
             },
-            limits,
+            limits: rules,
             stagger: Duration::from_secs(u64::from(concurrency.stagger_seconds)),
+            money,
+            on_limits: Limits {
+                on_limit: limits.on_limit,
+                hours: Hours::new(limits.work_hours),
+                keep: limits.keep,
+            },
+            accounts,
+            machines,
+            time_zone,
             trusted: issues.trusted,
             github: entry::github(github, api_url, &place),
         }
@@ -171,6 +194,13 @@ impl Config {
             }
             repo
         })
+    }
+
+    /// The time zone in which days begin and hours are meant.
+    #[must_use]
+    pub fn zone(&self) -> TimeZone {
+        let named = self.time_zone.as_ref().map(|it| TimeZone::get(it).expect("it has been checked"));
+        named.unwrap_or_else(TimeZone::system)
     }
 
     /// The machine that this is.
@@ -207,6 +237,10 @@ impl Config {
             models: self.models.clone(),
             limits: self.limits.clone(),
             stagger: self.stagger,
+            money: self.money.clone(),
+            on_limits: self.on_limits.clone(),
+            accounts: self.accounts.clone(),
+            zone: self.zone(),
             trusted: self.trusted.clone(),
             github: self.github_settings(cx),
         }

@@ -105,6 +105,8 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Merge(_)
         | Command::Notify(_)
         | Command::Why(_)
+        | Command::Cost(_)
+        | Command::Account(_)
         | Command::Session(_)
         | Command::Done(_)
         | Command::Agent(_)
@@ -142,6 +144,8 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Merge(args) => cli::merge::run(args, cx, ui).await,
         Command::Notify(args) => cli::notify::run(args, cx, ui).await,
         Command::Why(args) => cli::why::run(args, cx, ui).await,
+        Command::Cost(args) => cli::cost::run(args, cx, ui).await,
+        Command::Account(args) => cli::account::run(args, cx, ui).await,
         Command::Session(args) => cli::session::run(args, cx, ui).await,
         Command::Done(args) => cli::done::run(args, cx, ui).await,
         Command::Agent(args) => cli::agent::run(args, cx, ui).await,

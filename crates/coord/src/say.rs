@@ -2,6 +2,7 @@
 //!
 //! A command in backticks is a step out, as it stands; a test runs each of them.
 
+use coord_core::budget::Cap;
 use coord_core::name::MachineName;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
@@ -28,6 +29,7 @@ impl From<Error> for CliError {
             | Error::NoReview { .. }
             | Error::UnknownRepo { .. }
             | Error::UnknownMachine { .. }
+            | Error::UnknownAccount { .. }
             | Error::NoMachine { .. }
             | Error::UnknownId(_)
             | Error::AmbiguousId { .. }
@@ -58,6 +60,7 @@ fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::UnknownRepo { .. }
         | Error::UnknownMachine { .. }
+        | Error::UnknownAccount { .. }
         | Error::UnknownId(_)
         | Error::NoRun(_)
         | Error::NotStarted(_)
@@ -133,6 +136,7 @@ fn cure(error: &Error) -> Vec<String> {
         Error::UnknownRepo { .. } | Error::UnknownMachine { .. } => {
             "`coord config` shows what is configured".to_owned()
         }
+        Error::UnknownAccount { .. } => "`coord account list` lists accounts".to_owned(),
         Error::UnknownId(_) => {
             let tasks = "`coord task list --all` lists tasks".to_owned();
             return vec![tasks, "`coord status` lists runs".to_owned()];
@@ -242,7 +246,20 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
     let hints = blockers.iter().map(|it| match it {
         Blocker::Running(run) => format!("`coord watch {run}` shows what it does"),
         Blocker::NoSlot { .. } => "`coord status` shows what takes the slots".to_owned(),
-        Blocker::TooSoon { .. } | Blocker::Away(_) => {
+        Blocker::Spent(standing) => match standing.cap {
+            Cap::Task => format!("`coord cost --by run` shows what was spent at {task}"),
+            Cap::Run | Cap::Day | Cap::Month | Cap::Unknown => "`coord cost` shows what was spent".to_owned(),
+        },
+        Blocker::Held(hold) if hold.asks => {
+            format!("`coord account lift {}` says that work goes on", hold.account)
+        }
+        Blocker::Asks { account: Some(account), .. } => {
+            format!("`coord account lift {account}` says that it goes on")
+        }
+        Blocker::Held(_) | Blocker::Asks { account: None, .. } => {
+            "`coord account list` says until when".to_owned()
+        }
+        Blocker::TooSoon { .. } | Blocker::Away(_) | Blocker::Parked { .. } => {
             format!("`coord assign auto {} {}` queues it, and it starts by itself", task.repo, task.number)
         }
         Blocker::NotServed { .. } | Blocker::Lacks { .. } | Blocker::UnknownMachine(_) => {

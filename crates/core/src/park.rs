@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::run::{GitFacts, Reservation, RunKind, RunState, RuntimeReport};
+    use crate::run::{GitFacts, Leaked, Reservation, RunKind, RunState, RuntimeReport};
     use crate::window::Window;
 
     fn at(second: i64) -> Timestamp {
@@ -180,7 +180,15 @@ mod tests {
 
     fn ended(outcome: Outcome) -> RunEnd {
         let report = RuntimeReport { session: Some("s-1".to_owned()), ..RuntimeReport::default() };
-        RunEnd { outcome, at: at(1000), exit: None, git: GitFacts::default(), rescue: None, report }
+        RunEnd {
+            outcome,
+            at: at(1000),
+            exit: None,
+            git: GitFacts::default(),
+            rescue: None,
+            report,
+            leaked: Leaked::default(),
+        }
     }
 
     fn run(number: u64, outcome: Outcome) -> Run {

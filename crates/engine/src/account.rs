@@ -91,7 +91,7 @@ impl Engine {
             for runtime in runtimes {
                 let Some(account) = self.account_at(name, runtime).await? else { continue };
                 let of_it = told.iter().filter(|it| it.account == account);
-                if let Some(hold) = hold(of_it, self.settings.limits.keep, clock::now()) {
+                if let Some(hold) = hold(of_it, self.settings.on_limits.keep, clock::now()) {
                     holds.insert((name.clone(), runtime.clone()), hold);
                 }
             }
@@ -117,7 +117,7 @@ impl Engine {
         let live = self.live_runs().await?;
         let views = used_by.into_iter().map(|(account, used_by)| {
             let of_it: Vec<_> = told.iter().filter(|it| it.account == account).collect();
-            let held = hold(of_it.iter().copied(), self.settings.limits.keep, clock::now());
+            let held = hold(of_it.iter().copied(), self.settings.on_limits.keep, clock::now());
             let parked = live.iter().filter(|it| match &it.state {
                 RunState::Queued(wish) => {
                     wish.parked.as_ref().and_then(|it| it.account.as_ref()) == Some(&account)

@@ -106,11 +106,6 @@ impl CapView {
     }
 }
 
-/// Whether workers of this runtime tell what they cost, so that a cap can hold for them.
-fn tells_cost(runtime: &RuntimeName) -> bool {
-    runtime.as_str() == "claude"
-}
-
 impl Engine {
     /// What runs of agent work cost that have ended since `since`.
     ///
@@ -153,7 +148,7 @@ impl Engine {
 
     /// What holds for a run of `runtime` in `repo`; `None` where it would not tell what it costs.
     pub(crate) fn budget_for(&self, repo: &RepoName, runtime: &RuntimeName) -> Option<Budget> {
-        tells_cost(runtime).then(|| self.budget_of(repo))
+        self.settings.money.counted.contains(runtime).then(|| self.budget_of(repo))
     }
 
     /// What holds for runs in `repo`.

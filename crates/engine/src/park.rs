@@ -28,7 +28,7 @@ impl Engine {
             end.report.account = self.account_name(machine, &run.runtime, end.report.account.take());
         }
         let before = self.runs_of(&run.task).await?;
-        let parked = park::after(run, &end, &before, self.settings.limits.on_limit, clock::chance());
+        let parked = park::after(run, &end, &before, self.settings.on_limits.on_limit, clock::chance());
         let then = match parked {
             None => None,
             Some(parked) => Some(Continuation {

@@ -214,7 +214,7 @@ impl Engine {
             here: self.settings.here.as_ref(),
             away,
             held: &self.holds(&runtimes).await?,
-            hours: &self.settings.limits.hours,
+            hours: &self.settings.on_limits.hours,
             zone: &self.settings.zone,
             last_start: self.last_start().await?,
             stagger: self.settings.stagger,

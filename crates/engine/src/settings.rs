@@ -66,6 +66,8 @@ pub struct Money {
     pub repos: BTreeMap<RepoName, Caps>,
     /// From which share of a cap on it is said that it nears its end.
     pub warn_at: f64,
+    /// The runtimes whose workers tell what they cost and keep to what they may; they have accounts as well.
+    pub counted: BTreeSet<RuntimeName>,
 }
 
 /// What becomes of work that meets a limit of its account.

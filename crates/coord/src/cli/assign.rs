@@ -170,6 +170,7 @@ fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
         runtime: args.runtime.clone(),
         briefing,
         said: Said { take: args.take.clone(), trust: args.trust },
+        parked: None,
     })
 }
 

@@ -5,12 +5,15 @@ mod text;
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use coord_core::budget::Caps;
 use coord_core::forge::Rules;
 use coord_core::gate::GateKind;
-use coord_core::limits::{Cap, LimitSet};
-use coord_core::name::GitHubRepo;
+use coord_core::limits::{Cap, LimitRules, LimitSet};
+use coord_core::money::Usd;
+use coord_core::name::{AccountName, GitHubRepo, MachineName, RuntimeName};
 use coord_core::repo::{Permissions, Repo};
 use coord_engine::origin;
+use coord_engine::settings::{Limits, Money};
 use coord_git::program::redact;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,6 +50,8 @@ struct View {
     runtime: String,
     runtimes: Runtimes,
     limits: AllLimitsView,
+    accounts: Vec<AccountView>,
+    time_zone: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +74,7 @@ struct RepoView {
     merge_method: &'static str,
     worker_permissions: Permissions,
     limits: LimitsView,
+    caps: RepoCapsView,
 }
 
 #[derive(Serialize)]
@@ -132,6 +138,26 @@ struct AllLimitsView {
     work: LimitsView,
     test: LimitsView,
     runtimes: BTreeMap<String, LimitsView>,
+    usd_per_run: Option<f64>,
+    usd_per_task: Option<f64>,
+    usd_per_day: Option<f64>,
+    usd_per_month: Option<f64>,
+    warn_at: f64,
+    keep: f64,
+    on_limit: &'static str,
+    work_hours: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RepoCapsView {
+    usd_per_run: Option<f64>,
+    usd_per_task: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct AccountView {
+    name: String,
+    machines: Vec<String>,
 }
 
 /// Prints it.
@@ -168,6 +194,10 @@ fn view(config: &Config, cx: &Context) -> View {
         models,
         limits,
         stagger,
+        money,
+        on_limits,
+        accounts,
+        time_zone,
         trusted,
         github,
     } = config;
@@ -177,7 +207,8 @@ fn view(config: &Config, cx: &Context) -> View {
         let origin = origin(&repo, clone.map(|it| it.as_path()));
         let there = on_github.get(&repo.name);
         let limits = limits.repos.get(&repo.name).map(limits_view).unwrap_or_default();
-        repo_view(&repo, there, origin, limits)
+        let caps = money.repos.get(&repo.name).unwrap_or(&money.caps);
+        repo_view(&repo, there, origin, limits, caps)
     });
     View {
         path: path.to_string(),
@@ -190,16 +221,30 @@ fn view(config: &Config, cx: &Context) -> View {
         models: ModelsView { default: models.default.clone(), labels: models.labels.clone() },
         runtime: runtime.to_string(),
         runtimes: runtimes.clone(),
-        limits: AllLimitsView {
-            all: limits_view(&limits.all),
-            work: limits_view(&limits.work),
-            test: limits_view(&limits.test),
-            runtimes: limits
-                .runtimes
-                .iter()
-                .map(|(name, set)| (name.to_string(), limits_view(set)))
-                .collect(),
-        },
+        limits: all_limits_view(limits, money, on_limits),
+        accounts: accounts_view(accounts),
+        time_zone: time_zone.clone(),
+    }
+}
+
+fn all_limits_view(rules: &LimitRules, money: &Money, on_limits: &Limits) -> AllLimitsView {
+    let Caps { per_run, per_task, per_day, per_month } = money.caps;
+    let [usd_per_run, usd_per_task, usd_per_day, usd_per_month] =
+        [per_run, per_task, per_day, per_month].map(|it| it.map(Usd::dollars));
+    let runtimes = rules.runtimes.iter().map(|(name, set)| (name.to_string(), limits_view(set)));
+    AllLimitsView {
+        all: limits_view(&rules.all),
+        work: limits_view(&rules.work),
+        test: limits_view(&rules.test),
+        runtimes: runtimes.collect(),
+        usd_per_run,
+        usd_per_task,
+        usd_per_day,
+        usd_per_month,
+        warn_at: money.warn_at,
+        keep: on_limits.keep,
+        on_limit: on_limits.on_limit.as_str(),
+        work_hours: on_limits.hours.spans().iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -224,11 +269,20 @@ fn limits_view(set: &LimitSet) -> LimitsView {
     all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
+fn accounts_view(accounts: &BTreeMap<(MachineName, RuntimeName), AccountName>) -> Vec<AccountView> {
+    let mut views: BTreeMap<&AccountName, Vec<String>> = BTreeMap::new();
+    for ((machine, _), name) in accounts {
+        views.entry(name).or_default().push(machine.to_string());
+    }
+    views.into_iter().map(|(name, machines)| AccountView { name: name.to_string(), machines }).collect()
+}
+
 fn repo_view(
     repo: &Repo,
     there: Option<&GitHubRepo>,
     origin: Result<String, String>,
     limits: LimitsView,
+    caps: &Caps,
 ) -> RepoView {
     let Repo {
         name,
@@ -267,6 +321,10 @@ fn repo_view(
         merge_method: merge_method.as_str(),
         worker_permissions: permissions.clone(),
         limits,
+        caps: RepoCapsView {
+            usd_per_run: caps.per_run.map(Usd::dollars),
+            usd_per_task: caps.per_task.map(Usd::dollars),
+        },
     }
 }
 

@@ -5,7 +5,7 @@ mod since;
 use std::collections::BTreeMap;
 
 use coord_engine::clock;
-use coord_engine::session::{CostView, HappenedView, OpenView, SessionReport};
+use coord_engine::session::{HappenedView, OpenView, SessionReport};
 use coord_engine::view::RunView;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -33,11 +33,9 @@ pub struct Args {
 /// When `--since` is no moment, or the board cannot be read.
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let now = clock::now();
-    let since = args.since.as_deref().map(|it| since::parse(it, now, &TimeZone::system())).transpose();
-    let since = since.map_err(|why| {
-        CliError::new(ErrorKind::Usage, why).hint("`coord session --help` says how moments are written")
-    })?;
     let session = Session::open(cx).await?;
+    let zone = &session.engine.settings().zone;
+    let since = args.since.as_deref().map(|it| moment(it, now, zone, "coord session --help")).transpose()?;
     let report = session.engine.open_session(since).await?;
     let opened = &report.session.opened_at;
     let began = match opened.parse::<Timestamp>() {
@@ -50,6 +48,16 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     next.push(Next::new("coord status", "shows the whole board"));
     next.push(Next::new("coord done", "closes the session"));
     ui.finish(&report, &text(&report, &began, ui), &next)
+}
+
+/// The moment that somebody means; `help` is the command that says how moments are written.
+///
+/// # Errors
+/// When it is none, or has not come yet.
+pub fn moment(text: &str, now: Timestamp, zone: &TimeZone, help: &str) -> Result<Timestamp, CliError> {
+    since::parse(text, now, zone).map_err(|why| {
+        CliError::new(ErrorKind::Usage, why).hint(format!("`{help}` says how moments are written"))
+    })
 }
 
 /// What a person could do first.
@@ -68,7 +76,12 @@ pub(super) fn text(report: &SessionReport, state: &str, ui: &Ui) -> String {
         format!("session {}, {state}", session.number),
         ui.paint(Tone::Strong, format!("since {}", when::local(since))),
     ];
-    lines.extend(of_happened(happened).into_iter().chain([of_cost(cost)]).map(|it| format!("  {it}")));
+    lines.extend(
+        of_happened(happened)
+            .into_iter()
+            .chain([format!("{:<14} {}", "cost", cost.words)])
+            .map(|it| format!("  {it}")),
+    );
     let open = of_open(open);
     lines.push(ui.paint(Tone::Strong, if open.is_empty() { "nothing is open" } else { "open" }));
     lines.extend(open.into_iter().map(|it| format!("  {it}")));
@@ -90,15 +103,6 @@ fn of_happened(happened: &HappenedView) -> Vec<String> {
     ];
     let told: Vec<_> = told.into_iter().flatten().collect();
     if told.is_empty() { vec!["nothing happened".to_owned()] } else { told }
-}
-
-fn of_cost(CostView { usd, unknown_runs }: &CostView) -> String {
-    let unknown = match unknown_runs {
-        0 => String::new(),
-        1 => ", and one run of which it is not known".to_owned(),
-        count => format!(", and {count} runs of which it is not known"),
-    };
-    format!("{:<14} ${usd:.2}{unknown}", "cost")
 }
 
 fn of_open(open: &OpenView) -> Vec<String> {

@@ -3,7 +3,7 @@
 use coord_core::name::MachineName;
 use coord_engine::view::{GitHubView, MachineView, RunView, StatusView};
 
-use crate::cli::watch;
+use crate::cli::{account, cost, watch};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::session::Session;
@@ -47,12 +47,14 @@ fn text(view: &StatusView, ui: &Ui) -> String {
     });
     let more = view.waiting.len().saturating_sub(WAITING);
     let more = (more > 0).then(|| format!("… and {more} more; `coord task list` lists them"));
-    let sections: [(&str, Vec<String>); 6] = [
+    let sections: [(&str, Vec<String>); 8] = [
         ("machines", view.machines.iter().map(|it| machine_line(it, ui)).collect()),
         ("runs", view.runs.iter().flat_map(|it| run_lines(it, ui)).collect()),
         ("changes without a pull request", changes.collect()),
         ("merge queue", queue.collect()),
         ("open tasks", waiting.chain(more).collect()),
+        ("spending", view.caps.iter().map(|it| cost::cap(it, ui)).collect()),
+        ("held accounts", view.held_accounts.iter().flat_map(|it| account::lines(it, ui)).collect()),
         ("github", view.github.iter().map(|it| github_line(it, ui)).collect()),
     ];
     let lines = sections.into_iter().filter(|(_, lines)| !lines.is_empty()).flat_map(|(title, lines)| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coord_core::id::RunId;
+use coord_core::ledger::Total;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunState};
 use coord_engine::Engine;
@@ -143,7 +144,7 @@ pub fn summary(run: &Run) -> String {
         return format!("run {} of {} is {}", run.id, run.task, run.state.as_str());
     };
     let took = when::took(run.created_at, end.at);
-    let cost = end.report.cost_usd.map_or(String::new(), |it| format!(", ${it:.2} as the runtime counts it"));
+    let cost = if run.kind.is_agent_work() { format!(", cost: {}", Total::of(end)) } else { String::new() };
     let outcome = one_line(&end.outcome.to_string());
     format!("run {} of {} ended as {outcome} (after {took}{cost})", run.id, run.task)
 }
@@ -176,7 +177,10 @@ pub fn verdict(run: &Run) -> Result<(), CliError> {
 fn cure(run: &Run, outcome: &Outcome) -> String {
     match outcome {
         Outcome::SetupFailed { .. } => "`coord doctor` looks for what is wrong".to_owned(),
-        Outcome::Auth { .. } | Outcome::Credit { .. } => {
+        Outcome::Limited { .. } | Outcome::Transient { .. } | Outcome::Credit { .. } => {
+            format!("`coord why {}` says whether its session goes on, and when", run.task)
+        }
+        Outcome::Auth { .. } => {
             let machine = run.machine().map_or("its machine", |it| it.as_str());
             format!("log in on {machine}, then `coord doctor --probe` tries it with one tiny turn")
         }
@@ -191,8 +195,6 @@ fn cure(run: &Run, outcome: &Outcome) -> String {
         | Outcome::Dirty
         | Outcome::Stuck { .. }
         | Outcome::Refused { .. }
-        | Outcome::Limited { .. }
-        | Outcome::Transient { .. }
         | Outcome::Context
         | Outcome::Budget { .. }
         | Outcome::Truncated

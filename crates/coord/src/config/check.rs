@@ -13,6 +13,7 @@ use super::locate::{Step, line_of};
 use super::runtimes::for_tasks;
 
 mod github;
+mod money;
 
 /// The first thing that does not fit.
 pub(super) fn check(file: &File, text: &str, path: &Utf8Path) -> Result<(), ConfigError> {
@@ -22,6 +23,8 @@ pub(super) fn check(file: &File, text: &str, path: &Utf8Path) -> Result<(), Conf
     checker.forges()?;
     checker.github()?;
     checker.machines()?;
+    checker.money()?;
+    checker.accounts()?;
     checker.runtimes()
 }
 

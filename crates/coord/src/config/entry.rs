@@ -1,15 +1,20 @@
 //! What each entry of the file becomes, once the whole has been checked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use camino::{Utf8Path, Utf8PathBuf};
+use coord_core::budget::Caps;
 use coord_core::forge::Rules;
 use coord_core::machine::Machine;
+use coord_core::money::Usd;
+use coord_core::name::{AccountName, MachineName, RuntimeName};
 use coord_core::repo::{OnGitHub, Permissions, Repo, RepoForge};
 
 use super::MachineConfig;
 use super::api_url::{API_URL, ApiUrl};
 use super::credential::{App, GitHub};
 use super::error::ConfigError;
-use super::file::{File, Forge, GitHubEntry, MachineEntry, ProtectionEntry, RepoEntry};
+use super::file::{self, AccountEntry, File, Forge, GitHubEntry, MachineEntry, ProtectionEntry, RepoEntry};
 use crate::context::Context;
 
 /// Where GitHub's API is; what the environment says counts only where a repo names one on GitHub.
@@ -26,6 +31,41 @@ pub(super) fn api_url(file: &File, path: &Utf8Path, cx: &Context) -> Result<ApiU
         }
         None => Ok(ApiUrl::default()),
     }
+}
+
+/// The caps that hold where no repo says otherwise.
+pub(super) fn caps(limits: &file::Limits) -> Caps {
+    let file::Limits { usd_per_run, usd_per_task, usd_per_day, usd_per_month, .. } = *limits;
+    let [per_run, per_task, per_day, per_month] =
+        [usd_per_run, usd_per_task, usd_per_day, usd_per_month].map(|it| it.and_then(Usd::from_dollars));
+    Caps { per_run, per_task, per_day, per_month }
+}
+
+/// Those of a repo, of which some are its own.
+pub(super) fn caps_of(repo: &RepoEntry, caps: &Caps) -> Caps {
+    let file::RepoCaps { usd_per_run, usd_per_task } = repo.caps;
+    let own = |it: Option<f64>, otherwise| it.and_then(Usd::from_dollars).or(otherwise);
+    Caps {
+        per_run: own(usd_per_run, caps.per_run),
+        per_task: own(usd_per_task, caps.per_task),
+        ..caps.clone()
+    }
+}
+
+/// What accounts are called, by where their workers run and as what: as any of `runtimes`.
+pub(super) fn accounts(
+    entries: Vec<AccountEntry>,
+    machines: &[MachineConfig],
+    runtimes: &BTreeSet<RuntimeName>,
+) -> BTreeMap<(MachineName, RuntimeName), AccountName> {
+    let mut named = BTreeMap::new();
+    for AccountEntry { name, machines: here } in entries {
+        let all = machines.iter().map(|it| &it.machine.name);
+        for machine in all.filter(|it| here.is_empty() || here.contains(it)) {
+            named.extend(runtimes.iter().map(|it| ((machine.clone(), it.clone()), name.clone())));
+        }
+    }
+    named
 }
 
 pub(super) fn github(entry: GitHubEntry, api_url: ApiUrl, place: &impl Fn(&str) -> Utf8PathBuf) -> GitHub {
@@ -57,6 +97,7 @@ pub(super) fn repo(entry: RepoEntry) -> Repo {
         merge_method,
         worker_permissions,
         limits: _,
+        caps: _,
     } = entry;
     let permissions = Permissions { allow: worker_permissions.allow, deny: worker_permissions.deny };
     let forge = match (forge, github) {

@@ -6,6 +6,7 @@
 
 mod github;
 mod limits;
+mod money;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::github::{GitHubEntry, IssuesEntry, ProtectionEntry};
 pub(super) use self::limits::{Limits, Overrides, rules};
+pub(super) use self::money::{AccountEntry, RepoCaps};
 use super::runtimes::{self, Runtimes};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
@@ -63,9 +65,15 @@ pub(super) struct File {
     /// How each runtime is started. Each has the keys that do something for it, and no others.
     #[serde(default)]
     pub runtimes: Runtimes,
-    /// What a run may use up.
+    /// What a run may use up, and what all of them may.
     #[serde(default)]
     pub limits: Limits,
+    /// Accounts that workers have, by names of yours. Default: each is called by its credential.
+    #[serde(default)]
+    pub accounts: Vec<AccountEntry>,
+    /// The time zone in which days begin and hours are meant, such as `Europe/Berlin`. Default: that of the system.
+    #[serde(default)]
+    pub time_zone: Option<String>,
 }
 
 /// A repo under coordination.
@@ -130,6 +138,9 @@ pub(super) struct RepoEntry {
     #[serde(default)]
     #[schemars(schema_with = "limits::limits_schema")]
     pub limits: Overrides,
+    /// What its runs may cost, where that is other than in `limits`.
+    #[serde(default)]
+    pub caps: RepoCaps,
 }
 
 /// Where tasks and pull requests live.

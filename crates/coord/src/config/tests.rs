@@ -59,7 +59,8 @@ fn the_example_names_every_key_with_its_default() {
     let example = keys_of(&serde_yaml::from_str(EXAMPLE).unwrap());
     let meant: File = serde_yaml::from_str(EXAMPLE).unwrap();
     let meant = keys_of(&serde_yaml::to_value(&meant).unwrap());
-    let least = "repos: [{name: api, protection: {}}]\nmachines: [{name: laptop}]\n";
+    let least =
+        "repos: [{name: api, protection: {}}]\nmachines: [{name: laptop}]\naccounts: [{name: team}]\n";
     let filled: File = serde_yaml::from_str(least).unwrap();
     let defaults = keys_of(&serde_yaml::to_value(&filled).unwrap());
     for (key, default) in &defaults {
@@ -337,4 +338,22 @@ fn the_environment_says_where_the_api_is_only_to_who_needs_it() {
     let said =
         "repos: [{name: api, github: team/api}]\ngithub: {api_url: 'https://ghe.example.org/api/v3'}\n";
     assert_eq!(parse(said).unwrap().github.api_url.host(), "ghe.example.org");
+}
+
+#[test]
+fn what_is_wrong_about_money_is_named_with_its_line() {
+    let cases = [
+        ("limits: {usd_per_day: 0}", "`usd_per_day` is 0, which lets nothing start"),
+        ("limits: {usd_per_run: -3}", "`usd_per_run` is -3"),
+        ("limits: {keep: 20}", "`keep` is 20, which is no share"),
+        ("limits: {work_hours: [at night]}", "`at night` is no span of hours"),
+        ("limits: {on_limit: always}", "limits.on_limit"),
+        ("time_zone: Atlantis/Capital", "there is no time zone `Atlantis/Capital`"),
+        ("machines: [{name: a}]\naccounts: [{name: x, machines: [b]}]", "account `x` names machine `b`"),
+        ("machines: [{name: a}]\naccounts: [{name: x}, {name: y}]", "two accounts on machine `a`"),
+    ];
+    for (more, said) in cases {
+        let error = refusal(&format!("repos: [{{name: api}}]\n{more}\n")).to_string();
+        assert!(error.contains(said) && error.contains("line "), "{error}");
+    }
 }

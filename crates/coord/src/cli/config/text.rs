@@ -2,7 +2,10 @@
 
 use coord_agent::order::RuntimeConfig;
 
-use super::{AppView, GitHubView, IssuesView, LimitsView, ProtectionView, RepoView, View};
+use super::{
+    AccountView, AllLimitsView, AppView, GitHubView, IssuesView, LimitsView, ProtectionView, RepoCapsView,
+    RepoView, View,
+};
 use crate::ui::{Tone, Ui};
 
 pub(super) fn human(view: &View, ui: &Ui) -> String {
@@ -49,7 +52,24 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
     for (of, limits) in &view.limits.runtimes {
         lines.extend(listed(limits).map(|it| fact(of, &it)));
     }
+    lines.extend(money_lines(&view.limits));
+    for AccountView { name, machines } in &view.accounts {
+        lines.push(fact("account", &format!("{name} on {}", machines.join(", "))));
+    }
+    lines.push(fact("time zone", view.time_zone.as_deref().unwrap_or("that of the system")));
     lines.join("\n")
+}
+
+fn money_lines(limits: &AllLimitsView) -> Vec<String> {
+    let AllLimitsView { usd_per_run, usd_per_task, usd_per_day, usd_per_month, .. } = *limits;
+    let caps = [("run", usd_per_run), ("task", usd_per_task), ("day", usd_per_day), ("month", usd_per_month)];
+    let caps: Vec<_> = caps.iter().filter_map(|(on, cap)| Some(format!("${} a {on}", (*cap)?))).collect();
+    let hours = or(&limits.work_hours, "at any time");
+    vec![
+        fact("spending", &format!("{}; said from a share of {}", or(&caps, "no cap"), limits.warn_at)),
+        fact("windows", &format!("a share of {} is kept for you", limits.keep)),
+        fact("at a limit", &format!("{}; goes on {hours}", limits.on_limit)),
+    ]
 }
 
 fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
@@ -77,6 +97,9 @@ fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
         fact("allowed", &or(&repo.worker_permissions.allow, "(none)")),
         fact("denied", &or(&repo.worker_permissions.deny, "(none)")),
     ];
+    let RepoCapsView { usd_per_run, usd_per_task } = repo.caps;
+    let caps = [("run", usd_per_run), ("task", usd_per_task)];
+    lines.extend(caps.iter().filter_map(|(on, cap)| Some(fact("may cost", &format!("${} a {on}", (*cap)?)))));
     lines.extend(repo.protection.iter().map(|it| fact("protection", &protection(it))));
     lines.extend(listed(&repo.limits).map(|it| fact("limits", &it)));
     if !repo.may_skip.is_empty() {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use coord_agent::runtime;
+use coord_core::hours::Span;
 use coord_core::limits::{Cap, LimitRules, LimitSet};
 use coord_core::name::RuntimeName;
+use coord_core::park::OnLimit;
 use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::super::runtimes::name;
 use super::RepoEntry;
 
-/// What a run may use up. The first eight can be set again for a runtime, for agent work, for tests and for a repo; a
+/// What a run may use up, and what all of them may. The first eight can be set again for a runtime, for agent work, for tests and for a repo; a
 /// repo has the last word, then the kind of run, then the runtime. Durations are seconds, or `15m` and the like; sizes
 /// are bytes, or `512M` and the like; `none` is no limit.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +56,25 @@ pub(in crate::config) struct Limits {
     /// The same for a runtime, by its name. Default: nothing else.
     #[schemars(schema_with = "runtimes_schema")]
     pub runtimes: BTreeMap<RuntimeName, Overrides>,
+    /// The most that one run may cost, in US dollars. Default: no cap.
+    pub usd_per_run: Option<f64>,
+    /// The most that all runs of one task may cost. Default: no cap.
+    pub usd_per_task: Option<f64>,
+    /// The most that a day of the whole fleet may cost. Default: no cap.
+    pub usd_per_day: Option<f64>,
+    /// The most that a month of the whole fleet may cost. Default: no cap.
+    pub usd_per_month: Option<f64>,
+    /// It is said that a cap nears its end once this share of it is spent. Default: 0.8.
+    pub warn_at: f64,
+    /// The share of each usage window of an account that is left to you. Default: 0, nothing.
+    pub keep: f64,
+    /// What becomes of a run whose account has used up its window: `auto` (it goes on once the window is open again),
+    /// `ask` (once you say so) or `never`. Default: `auto`.
+    #[schemars(schema_with = "super::money::on_limit_schema")]
+    pub on_limit: OnLimit,
+    /// When such a run may go on: `22:00-07:00`, `mon-fri 18:00-08:00`. Default: at any time.
+    #[schemars(with = "Vec<String>")]
+    pub work_hours: Vec<Span>,
 }
 
 /// Limits that are other than elsewhere.
@@ -101,6 +122,14 @@ impl Default for Limits {
             work: Overrides::default(),
             test: Overrides::default(),
             runtimes: BTreeMap::new(),
+            usd_per_run: None,
+            usd_per_task: None,
+            usd_per_day: None,
+            usd_per_month: None,
+            warn_at: 0.8,
+            keep: 0.0,
+            on_limit: OnLimit::Auto,
+            work_hours: Vec::new(),
         }
     }
 }
@@ -119,6 +148,7 @@ pub(in crate::config) fn rules(limits: &Limits, repos: &[RepoEntry]) -> LimitRul
         work,
         test,
         runtimes,
+        ..
     } = limits;
     let all = LimitSet {
         run: Some(seconds(*run_minutes)),
