@@ -219,6 +219,10 @@ fn classify_by_git(stream: &StreamFacts, git: &GitFacts, rescued: bool) -> Outco
         (None, _) | (_, None) => {
             Outcome::Lost { reason: "git could not be asked what the worker did".to_owned() }
         }
+        // What nobody could look at is not known to be clean.
+        _ if git.dirty.is_none() => Outcome::Lost {
+            reason: "its worktree could not be looked at when it ended; what it committed is safe".to_owned(),
+        },
         (Some(0), _) | (_, Some(0)) if stopped_short == Some("max_tokens") => Outcome::Truncated,
         (Some(0), _) | (_, Some(0)) => Outcome::NoChange,
         (Some(_), Some(_)) if git.pushed == Some(true) => Outcome::Done,

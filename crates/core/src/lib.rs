@@ -20,6 +20,8 @@
 //! | [`usage`], [`money`], [`ledger`] | what runs used up and cost, and who pays |
 //! | [`budget`] | what may be spent, and how much of it a run may take |
 //! | [`window`], [`park`], [`hours`] | the usage windows of accounts, and what becomes of a run that meets one |
+//! | [`retention`] | what may go of what runs left on a machine, and why everything else stays |
+//! | [`secret`] | what looks like a secret in bytes that are about to leave the machine |
 //! | [`session`] | what happened while a person worked, what it cost, what is left for them |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
@@ -49,8 +51,10 @@ pub mod pull;
 pub mod queue;
 pub mod readiness;
 pub mod repo;
+pub mod retention;
 pub mod routing;
 pub mod run;
+pub mod secret;
 pub mod session;
 pub mod task;
 pub mod usage;
