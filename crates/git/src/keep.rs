@@ -48,6 +48,25 @@ impl Store {
         Ok(())
     }
 
+    /// The head of a run whose worktree at `path` is gone, from what is left of it in the store: kept from now on.
+    /// `None` when there is no trace of it.
+    pub fn head_of_vanished(&self, path: &Utf8Path, run: RunId) -> Result<Option<CommitSha>, WorktreeError> {
+        let files = |source| WorktreeError::Files { path: path.to_owned(), source };
+        let history = |source| WorktreeError::History { path: path.to_owned(), source };
+        let _held = self.lock().map_err(files)?;
+        let repo = self.libgit2().map_err(HistoryError::Open).map_err(history)?;
+        let Ok(entries) = self.path.join("worktrees").read_dir_utf8() else { return Ok(None) };
+        for entry in entries {
+            let admin = entry.map_err(files)?.into_path();
+            if run_of(&admin) == Some(run) {
+                let worktree = Worktree { path: path.to_owned(), admin, run };
+                self.keep_head(&repo, &worktree)?;
+                return self.head_in(&repo, &worktree);
+            }
+        }
+        Ok(None)
+    }
+
     /// Points a reference under `refs/coord/keep` at the head of `worktree` when nothing else keeps it.
     pub(crate) fn keep_head(&self, repo: &Repository, worktree: &Worktree) -> Result<(), WorktreeError> {
         match self.head_in(repo, worktree)? {

@@ -17,32 +17,39 @@
 //! | [`merge`] | merge, squash and rebase without a working tree | libgit2 |
 //! | [`worktree`], [`removal`] | a run's worktree, from making to the one place that removes it | plain files; checkout and status by the program |
 //! | [`rescue`], [`stash`] | work that would otherwise be lost | both: files by the program, stash and commit by libgit2 |
+//! | [`rescued`], [`leak`] | looking at rescued work, and whether it may leave the machine | libgit2; patches by the program |
+//! | [`apply`] | rescued work in a clone of a person's own | the program |
+//! | [`upkeep`] | clearing a store up | both |
 //! | [`bootstrap`] | making a worktree ready to work in | the program |
 //! | [`checkout`] | a change in a directory of a person's own | the program |
 //! | [`clone`] | looking at a person's own clone | both, reading only |
 //! | [`adopt`] | what is done once, with a person's consent, when their repo comes under coordination | both |
 //!
 //! All functions block; asynchronous callers put them on a thread for that. What must hold: a person's clone
-//! is only ever read, [`adopt`] aside; a worktree goes only when all of its work is in a reference of the store; a reference
+//! is only ever read, [`adopt`] and [`apply`] aside; a worktree goes only when all of its work is in a reference of the store; a reference
 //! that others write is never forced.
 //!
 //! Deliberately absent: network access through libgit2, signing commits, and pushing the large files of
 //! git-lfs, which needs its hook.
 
 pub mod adopt;
+pub mod apply;
 pub mod bootstrap;
 pub mod checkout;
 pub mod clone;
 mod hidden;
 pub mod history;
 mod keep;
+pub mod leak;
 pub mod merge;
 pub mod program;
 pub mod refs;
 pub mod remote;
 pub mod removal;
 pub mod rescue;
+pub mod rescued;
 pub mod stash;
 mod status;
 pub mod store;
+pub mod upkeep;
 pub mod worktree;

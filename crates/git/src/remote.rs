@@ -170,6 +170,15 @@ impl Store {
         Ok(line.flatten())
     }
 
+    /// The references of origin that match `pattern`, and where they are at this moment.
+    pub fn remote_refs(&self, pattern: &str) -> Result<Vec<(String, CommitSha)>, RemoteError> {
+        let call = self.git.remote_at(&self.path).args(["ls-remote", "--quiet", "--refs"]);
+        let answer = call.args(["--", "origin", pattern]).text().map_err(|error| self.classify(error))?;
+        let line =
+            |it: &str| it.split_once('\t').and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
+        Ok(answer.lines().filter_map(line).collect())
+    }
+
     /// Moves `remote_ref` on origin to `commit`, provided that it is where `expect` says.
     pub fn push(
         &self,

@@ -111,6 +111,45 @@ impl Store {
         Ok(store)
     }
 
+    /// The stores that were made under `home`, as they are: nothing is fetched, configured or made.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn all(git: &Git, home: &Utf8Path) -> io::Result<Vec<Self>> {
+        let repos = home.join("repos");
+        let entries = match repos.read_dir_utf8() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let repos = repos.canonicalize_utf8()?;
+        let mut stores = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let repo = entry.file_name().strip_suffix(".git").and_then(|it| it.parse::<RepoName>().ok());
+            if let Some(repo) = repo
+                && entry.file_type()?.is_dir()
+            {
+                stores.push(Self {
+                    git: git.clone(),
+                    path: repos.join(format!("{repo}.git")),
+                    lock: repos.join(format!("{repo}.lock")),
+                    repo,
+                    flight: Arc::default(),
+                    identity: Arc::default(),
+                });
+            }
+        }
+        stores.sort_by(|a, b| a.repo.cmp(&b.repo));
+        Ok(stores)
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn repo(&self) -> &RepoName {
+        &self.repo
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {

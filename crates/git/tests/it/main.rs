@@ -9,5 +9,6 @@ mod merge;
 mod remote;
 mod removal;
 mod rescue;
+mod rescued;
 mod store;
 mod worktree;
