@@ -1,11 +1,12 @@
 //! What an agent server needs to know of its machine. It is asked for anew at each start of a run, so that an
 //! edited configuration is in force without a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use coord_core::machine::Machine;
 use coord_core::name::{RepoName, RuntimeName};
+use coord_core::retention::Policy;
 
 use crate::order::RuntimeConfig;
 
@@ -18,6 +19,12 @@ pub struct AgentConfig {
     pub repos: BTreeMap<RepoName, AgentRepo>,
     /// How each runtime is started.
     pub runtimes: BTreeMap<RuntimeName, RuntimeConfig>,
+    /// Every repo that is configured, whoever works on it.
+    pub known: BTreeSet<RepoName>,
+    /// How long what runs leave is kept.
+    pub retention: Policy,
+    /// Whether rescued work is pushed at the end of a run, unless it seems to hold secrets.
+    pub push_rescues: bool,
 }
 
 /// A repo on this machine.

@@ -8,33 +8,28 @@
 //! only one to have them. The one exception is a run that somebody stopped: nothing of it leaves the machine
 //! any more, and the store keeps its head. Publishing is the coordinator's, and is not done here.
 
+mod work;
+
 use std::io;
 
 use camino::Utf8PathBuf;
 use coord_core::classify::{StopCause, StreamFacts, classify};
 use coord_core::id::RunId;
 use coord_core::outcome::{Outcome, WorkerExit};
-use coord_core::run::{GitFacts, Rescue, RunEnd, RuntimeReport};
-use coord_git::history::HistoryError;
+use coord_core::run::{RunEnd, RuntimeReport};
 use coord_git::program::Git;
-use coord_git::remote::{Expect, Push, RemoteError};
-use coord_git::rescue::RescueError;
-use coord_git::store::{Store, StoreError};
-use coord_git::worktree::{Worktree, WorktreeError};
 use coord_proto::event::EventKind;
 use fs_err as fs;
 use fs_err::OpenOptions;
 use jiff::Timestamp;
 
+use self::work::Work;
 use crate::durable;
 use crate::layout::RunDir;
 use crate::log::secrets::Secrets;
 use crate::log::{LogError, LogWriter, RawLine};
 use crate::order::{Order, ShimRecord};
 use crate::shim::contain::{Containment, Swept};
-
-/// How many changed files are named.
-const NAMED: usize = 20;
 
 /// Why a run could not be brought to its end. It can be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +111,7 @@ pub fn finish(
     }
     let mut work = Work::default();
     let may_push = order.spec.kind.is_agent_work() && !ending.was_cancelled();
-    if let Err(problem) = work.examine(order, git, may_push, clock) {
+    if let Err(problem) = work.examine(order, git, may_push, log.secrets(), clock) {
         work.notes.push(chain(&problem));
     }
     for note in &work.notes {
@@ -237,97 +232,26 @@ async fn sweep(run: RunId, record: Option<ShimRecord>) -> Result<Swept, FinishEr
     Ok(swept)
 }
 
-/// What git could not be asked or made to do.
-#[derive(Debug, thiserror::Error)]
-enum GitProblem {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Worktree(#[from] WorktreeError),
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    #[error("work that is not committed could not be rescued; it stays in the worktree")]
-    Rescue(#[from] RescueError),
+/// Where the commits of a run are on origin until its change is published.
+pub(crate) fn run_reference(run: RunId) -> String {
+    format!("refs/coord/runs/{run}")
 }
 
-/// What became of a run's work.
-#[derive(Debug, Default)]
-struct Work {
-    facts: GitFacts,
-    rescue: Option<Rescue>,
-    push_failure: Option<String>,
-    notes: Vec<String>,
-}
-
-impl Work {
-    /// Stops at the first thing that git cannot do: what is not known by then stays unknown.
-    fn examine(
-        &mut self,
-        order: &Order,
-        git: &Git,
-        may_push: bool,
-        clock: fn() -> Timestamp,
-    ) -> Result<(), GitProblem> {
-        self.facts.base = Some(order.base.clone());
-        let repo = &order.spec.task.repo;
-        let store = Store::open(git, &order.home, repo, &order.origin, order.clone.as_deref())?;
-        if !order.spec.kind.is_agent_work() {
-            // What was tested is what was checked out, whatever the tests did to it.
-            self.facts.head = Some(order.start.clone());
-            self.facts.tree = Some(store.tree_of(&order.start)?);
-        }
-        let worktree = store.worktree(&order.worktree)?;
-        let rescued = self.rescue(&store, &worktree, clock());
-        if !order.spec.kind.is_agent_work() {
-            return rescued;
-        }
-        let head = store.head(&worktree)?;
-        if let Some(head) = &head {
-            self.facts.head = Some(head.clone());
-            self.facts.tree = Some(store.tree_of(head)?);
-            self.facts.ahead = Some(store.ahead(&order.base, head)?);
-            let added = store.ahead(&order.start, head)?;
-            self.facts.added = Some(added);
-            if may_push && added > 0 {
-                self.push(&store, order.spec.run, head);
+/// Why records cannot be written, where it is the disk that does not take them.
+pub(crate) fn unwritable(error: &FinishError) -> Option<&'static str> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                return Some("the disk was full, and its records could not be written");
             }
+            Some(io::ErrorKind::ReadOnlyFilesystem) => {
+                return Some("the disk was read-only, and its records could not be written");
+            }
+            Some(_) | None => cause = error.source(),
         }
-        rescued
     }
-
-    fn rescue(&mut self, store: &Store, worktree: &Worktree, now: Timestamp) -> Result<(), GitProblem> {
-        self.facts.dirty = Some(store.changed_files(worktree, NAMED)?);
-        let Some(rescue) = store.rescue(worktree, now)? else { return Ok(()) };
-        let (reference, commit) = (&rescue.reference, rescue.commit.short());
-        self.notes.push(format!("rescued {rescue} into `{reference}` of the repo store, as {commit}"));
-        self.rescue = Some(rescue);
-        Ok(())
-    }
-
-    /// Origin has the last word: an answer that got lost is no failure, and one that came is no proof.
-    fn push(&mut self, store: &Store, run: RunId, head: &coord_core::name::CommitSha) {
-        let reference = format!("refs/coord/runs/{run}");
-        let failure = match store.push(head, &reference, Expect::Anything) {
-            Ok(Push::Done) => None,
-            Ok(Push::Moved { now }) => Some(format!(
-                "somebody else moved `{reference}` to {}",
-                now.map_or("nothing".to_owned(), |it| it.to_string())
-            )),
-            Ok(Push::Refused { reason }) => Some(reason),
-            Err(error) => Some(chain(&error)),
-        };
-        let there = store.remote_ref(&reference);
-        self.facts.pushed = there.as_ref().ok().map(|it| it.as_ref() == Some(head));
-        if self.facts.pushed == Some(true) {
-            return;
-        }
-        let unread = |error: RemoteError| format!("origin could not be read back: {}", chain(&error));
-        let reason = failure.or_else(|| there.err().map(unread));
-        let reason = reason.unwrap_or_else(|| format!("origin does not have {head} at `{reference}`"));
-        self.notes
-            .push(format!("the commits are in the repo store of this machine, but not on origin: {reason}"));
-        self.push_failure = Some(reason);
-    }
+    None
 }
 
 /// An error and its causes, as one sentence.

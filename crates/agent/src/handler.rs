@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use coord_core::id::RunId;
 use coord_proto::client::Started;
+use coord_proto::gc::Cleared;
 use coord_proto::health::{Health, RepoView};
 use coord_proto::problem::{Problem, ProblemKind};
 use coord_proto::run::{RunList, RunView};
@@ -22,6 +23,8 @@ use serde::Deserialize;
 
 use crate::stream::{self, Framing};
 use crate::supervisor::Supervisor;
+
+pub(crate) mod rescues;
 
 type Server = State<Arc<Supervisor>>;
 type Answer<T> = Result<T, Refusal>;
@@ -116,6 +119,13 @@ pub(crate) async fn start(
 
 pub(crate) async fn stop(State(server): Server, Id(run): Id) -> Answer<Json<RunView>> {
     Ok(Json(server.stop(run).await?))
+}
+
+pub(crate) async fn clear_up(State(server): Server, body: Body) -> Answer<Json<Cleared>> {
+    let body = whole(body).await?;
+    let asked =
+        serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
+    Ok(Json(server.clear_up(asked).await?))
 }
 
 pub(crate) async fn events(

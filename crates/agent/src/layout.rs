@@ -6,6 +6,8 @@
 //!   agent/server.json      who is listening: pid, address, version (for people and `doctor`); locked by it
 //!   agent/fences.json      the highest fence seen for each task
 //!   agent/feed.ndjson      the server's own feed
+//!   agent/gc.json          what is to go and has not gone yet
+//!   agent/looked.json      when somebody last looked at rescued work
 //!   repos/<repo>.git       the repo store
 //!   worktrees/<repo>/<branch>
 //!   runs/<run>/            everything about one run:
@@ -15,8 +17,13 @@
 //!     shim.sock            its control socket
 //!     log.ndjson           the event log
 //!     exit.json            how it ended; its existence is the fact that it did
+//!     unpushed.json        its commits are not on origin yet: why, and how often that was tried
+//!     pushed.json          they were not at its end, and are since then
+//!     gone.json            when everything else of it went but its spec and its exit record
 //!     collected            empty: its worktree is dealt with and its end is in the feed, nothing is left to do
 //! ```
+
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::id::RunId;
@@ -67,6 +74,18 @@ impl Home {
     #[must_use]
     pub fn feed(&self) -> Utf8PathBuf {
         self.agent().join("feed.ndjson")
+    }
+
+    /// What is to go and has not gone yet.
+    #[must_use]
+    pub fn clearing(&self) -> Utf8PathBuf {
+        self.agent().join("gc.json")
+    }
+
+    /// When somebody last looked at rescued work.
+    #[must_use]
+    pub fn looked(&self) -> Utf8PathBuf {
+        self.agent().join("looked.json")
     }
 
     /// All runs.
@@ -149,9 +168,56 @@ impl RunDir {
         self.0.join("exit.json")
     }
 
+    /// The note that its commits are not on origin yet.
+    #[must_use]
+    pub fn unpushed(&self) -> Utf8PathBuf {
+        self.0.join("unpushed.json")
+    }
+
+    /// The note that its commits came to origin after its end.
+    #[must_use]
+    pub fn pushed(&self) -> Utf8PathBuf {
+        self.0.join("pushed.json")
+    }
+
+    /// The note of when its log went.
+    #[must_use]
+    pub fn gone(&self) -> Utf8PathBuf {
+        self.0.join("gone.json")
+    }
+
+    /// What may go once the run is over: everything but what says that there was a run, what it was asked for and how
+    /// it ended.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn may_go(&self) -> io::Result<Vec<Utf8PathBuf>> {
+        let stay = [self.spec(), self.exit(), self.pushed(), self.gone(), self.collected()];
+        let paths = self.0.read_dir_utf8()?.map(|it| it.map(camino::Utf8DirEntry::into_path));
+        let paths = paths.collect::<io::Result<Vec<_>>>()?;
+        Ok(paths.into_iter().filter(|it| !stay.contains(it)).collect())
+    }
+
+    /// How many bytes that takes.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn room(&self) -> io::Result<u64> {
+        self.may_go()?.iter().map(|it| size(it)).sum()
+    }
+
     /// The mark that nothing is left to do for the run.
     #[must_use]
     pub fn collected(&self) -> Utf8PathBuf {
         self.0.join("collected")
     }
+}
+
+/// How many bytes a file takes, or a directory with everything in it.
+fn size(path: &Utf8Path) -> io::Result<u64> {
+    let metadata = fs_err::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(metadata.len());
+    }
+    path.read_dir_utf8()?.map(|it| size(it?.path())).sum()
 }

@@ -27,6 +27,8 @@ pub mod environment;
 mod feed;
 mod fence;
 mod handler;
+mod journal;
+mod looked;
 mod router;
 mod stream;
 mod supervisor;

@@ -31,6 +31,9 @@ pub struct Order {
     pub start: CommitSha,
     /// How the runtime is configured on this machine.
     pub runtime: RuntimeConfig,
+    /// Whether rescued work is pushed, unless it seems to hold secrets.
+    #[serde(default)]
+    pub push_rescues: bool,
     /// The environment that the worker may see. It may hold secrets, so it is not written: the shim makes it of
     /// its own, by [`RuntimeConfig::pass_env`].
     #[serde(skip)]
@@ -57,6 +60,17 @@ pub struct RuntimeConfig {
     /// Which of the runtime's own settings files are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setting_sources: Option<String>,
+}
+
+/// When the log of a run went, and what it was: `gone.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogGone {
+    /// When.
+    pub at: Timestamp,
+    /// How many events it had.
+    pub events: u64,
+    /// How many bytes went.
+    pub bytes: u64,
 }
 
 /// A shim's identity: `shim.json`. The shim holds a lock on the file for as long as it lives, so a process

@@ -7,6 +7,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use secrecy::SecretString;
 
+use crate::handler::rescues;
 use crate::supervisor::Supervisor;
 use crate::{auth, handler};
 
@@ -19,6 +20,12 @@ pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router
         .route("/v1/runs/{id}/events", get(handler::events))
         .route("/v1/runs/{id}/log", get(handler::log))
         .route("/v1/events", get(handler::feed))
+        .route("/v1/gc", post(handler::clear_up))
+        .route("/v1/rescues", get(rescues::list))
+        .route("/v1/rescues/{id}", get(rescues::one))
+        .route("/v1/rescues/{id}/patch", get(rescues::patch))
+        .route("/v1/rescues/{id}/bundle", get(rescues::bundle))
+        .route("/v1/rescues/{id}/push", post(rescues::push))
         .fallback(handler::no_such_path)
         .layer(from_fn_with_state(Arc::new(token), auth::require_token));
     Router::new()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -39,6 +40,8 @@ pub struct Options {
     pub shim_program: Utf8PathBuf,
     /// The environment of the process, read once at the edge.
     pub environment: BTreeMap<String, String>,
+    /// How often it clears up, if nothing runs then.
+    pub clear_every: Duration,
     /// The clock.
     pub now: fn() -> Timestamp,
 }
@@ -110,6 +113,7 @@ pub async fn run(
         .adopt()
         .await
         .map_err(|source| ServerError::Directory { path: supervisor.runs_dir(), source })?;
+    supervisor.clear_up_when_idle();
     let stopping = supervisor.shutdown();
     let listener = listener.tap_io(|connection| {
         // An event that waits for company arrives late.
@@ -147,6 +151,9 @@ fn open(options: Options, address: &str) -> Result<(Arc<Supervisor>, SecretStrin
         version: options.version.to_owned(),
     };
     let supervisor = Supervisor::open(options, config).map_err(directory(home.agent()))?;
+    if let Err(error) = supervisor.resume_clearing() {
+        tracing::error!("what was to go could not go: {error}");
+    }
     write_record(&mut held, &record).map_err(directory(home.agent()))?;
     Ok((supervisor, token, held))
 }

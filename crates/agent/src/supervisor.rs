@@ -27,14 +27,18 @@ use tokio_util::task::TaskTracker;
 use crate::config::{AgentConfig, AgentRepo};
 use crate::feed::Feed;
 use crate::fence::Fences;
-use crate::order::Announcement;
+use crate::looked::Looked;
+use crate::order::{Announcement, LogGone};
 use crate::server::Options;
 
 mod adopt;
+mod clearing;
 mod collect;
 mod course;
+mod later;
 mod means;
 mod prepare;
+mod rescues;
 mod shims;
 mod start;
 mod view;
@@ -53,6 +57,9 @@ pub(crate) struct Supervisor {
     config: Mutex<Arc<AgentConfig>>,
     fences: Fences,
     feed: Feed,
+    looked: Looked,
+    /// Held while somebody clears up.
+    clearing: tokio::sync::Mutex<()>,
     live: Mutex<BTreeMap<RunId, Arc<Live>>>,
     git: Git,
     git_threads: Semaphore,
@@ -118,6 +125,8 @@ impl Live {
             account,
             windows,
             worktree,
+            unpushed: None,
+            pushed_at: None,
         }
     }
 }
@@ -130,6 +139,8 @@ impl Supervisor {
             config: Mutex::new(Arc::new(config)),
             fences: Fences::open(options.home.fences())?,
             feed: Feed::open(options.home.feed())?,
+            looked: Looked::open(options.home.looked())?,
+            clearing: tokio::sync::Mutex::default(),
             live: Mutex::default(),
             git,
             git_threads: Semaphore::new(GIT_THREADS),
@@ -226,9 +237,21 @@ impl Supervisor {
         if let Some(live) = self.find(run) {
             return Ok((path, Some(live.standing.clone())));
         }
-        let spec = self.options.home.run(run).spec();
-        let known = self.off_loop("look for the run", move |_| spec.try_exists()).await?;
-        if known { Ok((path, None)) } else { Err(unknown(run)) }
+        let dir = self.options.home.run(run);
+        let seen = self.off_loop("look for the run", move |_| {
+            Ok((dir.spec().try_exists()?, view::read::<LogGone>(&dir.gone())?))
+        });
+        match seen.await? {
+            (true, None) => Ok((path, None)),
+            (true, Some(gone)) => Err(Problem::new(
+                ProblemKind::Gone,
+                format!(
+                    "the log of run {run} was cleared away at {:.0}; it had {} events",
+                    gone.at, gone.events
+                ),
+            )),
+            (false, _) => Err(unknown(run)),
+        }
     }
 
     /// Where the server's own feed lies, and how far it goes.

@@ -15,6 +15,8 @@ use crate::health::{Health, RepoView};
 use crate::problem::{Problem, ProblemKind};
 use crate::run::{RunList, RunSpec, RunView};
 
+pub mod rescue;
+
 /// How long a connection may take; longer than that, and the machine counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer that is not a stream may take.

@@ -255,7 +255,7 @@ pub struct FeedEntry {
     pub at: Timestamp,
     /// The run it is about.
     pub run: coord_core::id::RunId,
-    /// The run's new state, in one word.
+    /// The run's new state, in one word; `pushed` when its commits came to origin after its end.
     pub state: String,
     /// The outcome, once it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

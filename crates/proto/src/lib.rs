@@ -16,8 +16,10 @@
 
 pub mod client;
 pub mod event;
+pub mod gc;
 pub mod health;
 pub mod problem;
+pub mod rescue;
 pub mod run;
 
 /// The version of this contract. It grows when an old coordinator could misunderstand a new agent server.

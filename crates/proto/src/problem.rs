@@ -35,6 +35,8 @@ pub enum ProblemKind {
     Fenced,
     /// `start_before` has passed.
     TooLate,
+    /// It was there, and its time is over.
+    Gone,
     /// The machine cannot do this run, and says why.
     Unable,
     /// The server failed.
@@ -53,7 +55,7 @@ impl ProblemKind {
             Self::Unauthorized => 401,
             Self::NotFound => 404,
             Self::Conflict | Self::Fenced => 409,
-            Self::TooLate => 410,
+            Self::TooLate | Self::Gone => 410,
             Self::Unable => 422,
             Self::Internal | Self::Unknown => 500,
         }
@@ -67,6 +69,7 @@ impl ProblemKind {
             Self::Conflict => "this run exists with another spec",
             Self::Fenced => "the task was given to a newer run",
             Self::TooLate => "the start came too late",
+            Self::Gone => "its time is over",
             Self::Unable => "the machine cannot do this run",
             Self::Internal | Self::Unknown => "the agent server failed",
         }

@@ -122,6 +122,24 @@ pub struct RunView {
     /// Where its worktree lies on that machine, while it exists.
     #[serde(default)]
     pub worktree: Option<String>,
+    /// That its commits are not on origin, once it has ended. The machine goes on trying.
+    #[serde(default)]
+    pub unpushed: Option<Unpushed>,
+    /// When its commits came to origin, where that was after its end.
+    #[serde(default)]
+    pub pushed_at: Option<Timestamp>,
+}
+
+/// Commits of an ended run that are not on origin yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpushed {
+    /// What the last try came to.
+    pub reason: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it is tried again.
+    #[serde(default)]
+    pub next_at: Option<Timestamp>,
 }
 
 /// The answer of `GET /v1/runs`: newest first.

@@ -45,6 +45,12 @@ impl Secrets {
         Self(found.iter().map(|it| Finder::new(it).into_owned()).collect())
     }
 
+    /// The values themselves, for whoever has to find them elsewhere.
+    #[must_use]
+    pub fn values(&self) -> Vec<&[u8]> {
+        self.0.iter().map(Finder::needle).collect()
+    }
+
     /// The same bytes without the secrets.
     #[must_use]
     pub fn strike<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {

@@ -24,11 +24,21 @@ enum Found {
     Spec,
 }
 
+/// Runs that there is something left to do for.
+struct Unfinished {
+    /// Those that are not collected, and what their directories say.
+    uncollected: Vec<(RunSpec, Found)>,
+    /// Those whose commits are not on origin.
+    unpushed: Vec<RunId>,
+}
+
 impl Supervisor {
     /// Takes up the course of every run that is not collected. Those that are cost one look each.
     pub(crate) async fn adopt(self: &Arc<Self>) -> io::Result<()> {
         let this = Arc::clone(self);
-        let uncollected = tokio::task::spawn_blocking(move || this.uncollected()).await??;
+        let Unfinished { uncollected, unpushed } =
+            tokio::task::spawn_blocking(move || this.unfinished()).await??;
+        unpushed.into_iter().for_each(|run| self.push_later(run));
         for (spec, found) in uncollected {
             let spec = Arc::new(spec);
             let worktree = self.options.home.worktree(&spec.task.repo, &spec.branch, spec.kind, spec.run);
@@ -61,14 +71,17 @@ impl Supervisor {
         }
     }
 
-    fn uncollected(&self) -> io::Result<Vec<(RunSpec, Found)>> {
-        let mut all = Vec::new();
+    fn unfinished(&self) -> io::Result<Unfinished> {
+        let (mut all, mut unpushed) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(self.options.home.runs())? {
             let Some(run) = entry?.file_name().to_str().and_then(|it| it.parse::<RunId>().ok()) else {
                 continue;
             };
             let dir = self.options.home.run(run);
             if dir.collected().try_exists()? {
+                if dir.unpushed().try_exists()? {
+                    unpushed.push(run);
+                }
                 continue;
             }
             match (view::spec(&dir), found(&dir)) {
@@ -79,7 +92,8 @@ impl Supervisor {
                 (Err(error), _) | (_, Err(error)) => tracing::error!(%run, "the run cannot be read: {error}"),
             }
         }
-        Ok(all)
+        self.feed.recall(&all.iter().map(|(spec, _)| spec.run).collect())?;
+        Ok(Unfinished { uncollected: all, unpushed })
     }
 }
 

@@ -35,6 +35,9 @@ impl Supervisor {
             Ok(Err(why)) => tracing::warn!(%run, worktree = %live.worktree, "the worktree stays: {why}"),
             Err(problem) => tracing::error!(%run, "{problem}"),
         }
+        let how = end.clone();
+        let unpushed =
+            self.off_loop("note what is not pushed", move |this| this.note_unpushed(run, &how)).await;
         self.tell(run, RunState::Ended(Box::new(end))).await;
         let mark = self.options.home.run(run).collected();
         if let Err(problem) = self.off_loop("mark the run as collected", move |_| fs::write(mark, "")).await {
@@ -42,6 +45,11 @@ impl Supervisor {
         }
         lock(&self.live).remove(&run);
         live.collected.cancel();
+        match unpushed {
+            Ok(true) => self.push_later(run),
+            Ok(false) => {}
+            Err(problem) => tracing::error!(%run, "{problem}"),
+        }
     }
 
     /// Removes the worktree of a run through the one place that does so.

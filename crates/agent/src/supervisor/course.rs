@@ -19,9 +19,11 @@ use super::prepare::Unready;
 use super::shims::Heard;
 use super::{Live, Supervisor, view};
 use crate::finish::{self, Abandoned, chain};
+use crate::layout::RunDir;
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
-use crate::order::Announcement;
+use crate::order::{Announcement, ShimRecord};
+use crate::process;
 
 /// How long to wait before something is tried again that cannot be given up, such as recording an end on a
 /// disk that is full.
@@ -39,6 +41,21 @@ pub(super) enum Stage {
     End(Outcome),
     /// It has ended, and nobody has dealt with that yet.
     Collect(Box<RunEnd>),
+}
+
+/// What is known of the end of a shim that left no exit record.
+fn how_lost(dir: &RunDir) -> &'static str {
+    let record = view::read::<ShimRecord>(&dir.shim()).ok().flatten();
+    let restarted = match (record, process::boot_id()) {
+        (Some(record), Ok(boot_id)) => record.boot_id != boot_id,
+        // Who cannot be asked says nothing.
+        (Some(_) | None, Ok(_) | Err(_)) => false,
+    };
+    if restarted {
+        "the machine was restarted while it ran"
+    } else {
+        "its shim died, and nobody saw the worker end"
+    }
 }
 
 impl Supervisor {
@@ -87,6 +104,7 @@ impl Supervisor {
     ) -> Option<RunEnd> {
         let dir = self.options.home.run(live.spec.run);
         let mut child: Option<Child> = None;
+        let mut unwritable = None;
         if start {
             match self.start_shim(&dir) {
                 Ok(started) => child = Some(started),
@@ -112,7 +130,7 @@ impl Supervisor {
             let outcome = if live.stop.is_cancelled() {
                 Outcome::STOPPED
             } else {
-                Outcome::Lost { reason: "its shim died, and nobody saw the worker end".to_owned() }
+                Outcome::Lost { reason: unwritable.unwrap_or_else(|| how_lost(&dir)).to_owned() }
             };
             let secrets = Secrets::of(&self.options.environment);
             match finish::abandoned(&dir, outcome, &self.git, secrets, self.options.now).await {
@@ -120,6 +138,7 @@ impl Supervisor {
                 Ok(Abandoned::Alive) => {}
                 Err(error) => {
                     tracing::error!(run = %live.spec.run, "cannot end the run: {}", chain(&error));
+                    unwritable = finish::unwritable(&error).or(unwritable);
                     self.pause().await?;
                 }
             }

@@ -21,6 +21,8 @@ pub(super) struct Means {
     pub(super) clone: Option<Utf8PathBuf>,
     /// How the runtime is configured, with its program found.
     pub(super) runtime: RuntimeConfig,
+    /// Whether rescued work is pushed.
+    pub(super) push_rescues: bool,
 }
 
 impl Means {
@@ -63,7 +65,7 @@ impl Means {
         if let Some(program) = &mut runtime.program {
             *program = found.into_string();
         }
-        Ok(Self { origin, clone: repo.clone.clone(), runtime })
+        Ok(Self { origin, clone: repo.clone.clone(), runtime, push_rescues: config.push_rescues })
     }
 }
 

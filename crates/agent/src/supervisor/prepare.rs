@@ -143,6 +143,7 @@ impl Supervisor {
             base,
             start,
             runtime: means.runtime.clone(),
+            push_rescues: means.push_rescues,
             environment,
         };
         let order = serde_json::to_vec(&order).map_err(Failure::at("order"))?;

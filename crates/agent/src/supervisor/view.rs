@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::layout::{Home, RunDir};
+use crate::order::LogGone;
 use crate::stream;
 
 /// What is read of a spec for a list: everything but the texts.
@@ -47,7 +48,10 @@ pub(super) fn of_ended(home: &Home, run: RunId) -> io::Result<Option<RunView>> {
         Some(end) => RunState::Ended(Box::new(end)),
         None => RunState::Preparing,
     };
-    let last_event = stream::tail(&dir.log())?.number;
+    let last_event = match read::<LogGone>(&dir.gone())? {
+        Some(gone) => gone.events,
+        None => stream::tail(&dir.log())?.number,
+    };
     let view = RunView {
         run,
         kind,
@@ -61,6 +65,8 @@ pub(super) fn of_ended(home: &Home, run: RunId) -> io::Result<Option<RunView>> {
         account: None,
         windows: Vec::new(),
         worktree: None,
+        unpushed: read(&dir.unpushed())?,
+        pushed_at: read(&dir.pushed())?,
     };
     Ok(Some(view))
 }

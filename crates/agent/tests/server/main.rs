@@ -8,6 +8,7 @@ mod restart;
 mod site;
 mod starts;
 mod streams;
+mod surroundings;
 
 /// This very program is the shim of the runs that are started here: [`site::Site`] makes a script that calls it
 /// for this one test, with the run's directory in a variable. Without one there is nothing to do.

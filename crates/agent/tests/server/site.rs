@@ -1,6 +1,6 @@
 //! A machine with an agent server on it, and a repo with a bare origin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,14 @@ use coord_agent::server::{self, Options, ServerError};
 use coord_agent::token;
 use coord_core::id::RunId;
 use coord_core::machine::{AGENT_PORT, Machine};
+use coord_core::retention::Policy;
 use coord_core::run::{RunEnd, RunKind, RunState};
 use coord_proto::client::{Client, ClientError};
 use coord_proto::event::{Event, EventKind};
 use coord_proto::problem::Problem;
 use coord_proto::run::{Checkout, RunSpec, RunView};
 use fs_err as fs;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -30,6 +31,13 @@ pub(crate) const SHIM: &str = "COORD_TEST_SHIM";
 
 /// How long a fact may take before its test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nothing goes.
+const KEEP: Policy = Policy {
+    logs: SignedDuration::from_hours(24 * 30),
+    rescues: SignedDuration::from_hours(24 * 60),
+    log_bytes: u64::MAX,
+};
 
 /// A machine, without its agent server.
 pub(crate) struct Site {
@@ -79,7 +87,14 @@ impl Site {
             repos: Vec::new(),
             slots: 3,
         };
-        let config = AgentConfig { machine, repos: BTreeMap::new(), runtimes: BTreeMap::new() };
+        let config = AgentConfig {
+            machine,
+            repos: BTreeMap::new(),
+            runtimes: BTreeMap::new(),
+            known: BTreeSet::new(),
+            retention: KEEP,
+            push_rescues: false,
+        };
         let shim_program = dir.join("bin/coord");
         let this = std::env::current_exe().unwrap();
         // `--exact`: a shim that ran any other test of this program would start shims itself.
@@ -148,6 +163,7 @@ exit 1
             version: "1.2.3",
             shim_program: self.shim_program.clone(),
             environment: self.environment.clone(),
+            clear_every: Duration::from_secs(3600),
             now,
         }
     }

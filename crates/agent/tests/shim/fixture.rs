@@ -114,6 +114,7 @@ impl Place {
             base: self.base.clone(),
             start: self.base.clone(),
             runtime: RuntimeConfig::default(),
+            push_rescues: false,
             environment,
         };
         Run { place: self, order, dir }
