@@ -8,6 +8,7 @@ use coord_core::event::Fact;
 use coord_core::gate::{Evidence, GateKind, Source};
 use coord_core::id::RunId;
 use coord_core::name::{BranchName, MachineName, RuntimeName};
+use coord_core::outcome::Outcome;
 use coord_core::queue::too_soon;
 use coord_core::readiness::{Blocker, no_slot};
 use coord_core::run::{Reservation, Run, RunEnd, RunKind, RunState, next_attempt};
@@ -203,6 +204,26 @@ impl Board {
     pub async fn live_runs(&self) -> Result<Vec<Run>, Error> {
         let rows = sqlx::query(LIVE).fetch_all(&self.pool).await;
         rows.map_err(Error::sql("list the live runs"))?.iter().map(column::run).collect()
+    }
+
+    /// Runs of open tasks that nobody has run since, which ended with commits that were not on origin.
+    pub async fn unpushed_runs(&self) -> Result<Vec<Run>, Error> {
+        let sql = select_runs!(
+            "JOIN tasks ON tasks.repo = runs.repo AND tasks.number = runs.number
+             WHERE runs.state = 'ended' AND runs.kind = 'work' AND runs.fence = changes.fence
+             AND tasks.state = 'open' AND runs.ended NOT LIKE '%\"pushed\":true%'"
+        );
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await;
+        let runs = rows.map_err(Error::sql("list the runs that are not pushed"))?;
+        let runs = runs.iter().map(column::run).collect::<Result<Vec<_>, _>>()?;
+        let has_commits = |it: &Run| {
+            let end = it.state.end();
+            end.is_some_and(|it| {
+                let stopped = matches!(it.outcome, Outcome::Cancelled { .. });
+                it.git.added.is_some_and(|it| it > 0) && it.git.pushed != Some(true) && !stopped
+            })
+        };
+        Ok(runs.into_iter().filter(has_commits).collect())
     }
 
     /// Every run of a task, oldest first. Fences and attempts only grow, which a clock does not promise; the

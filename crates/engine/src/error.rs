@@ -160,6 +160,26 @@ pub enum Error {
         /// The run.
         run: RunId,
     },
+    /// The machine had a log of a run, and it went.
+    #[error("{said}")]
+    LogGone {
+        /// The run.
+        run: RunId,
+        /// In the machine's words: when, and what it was.
+        said: String,
+    },
+    /// Nothing was rescued from it.
+    #[error("nothing is kept of `{0}`")]
+    NothingRescued(String),
+    /// Rescued work could not be brought into a clone.
+    #[error("cannot apply what was rescued from run {run}")]
+    Apply {
+        /// Whose work.
+        run: RunId,
+        /// What went wrong there.
+        #[source]
+        source: coord_git::apply::ApplyError,
+    },
     /// There is no usable token for a machine.
     #[error("cannot speak to machine `{machine}`: {reason}")]
     Token {
@@ -283,7 +303,11 @@ impl Error {
     pub(crate) fn events(machine: &MachineName, run: RunId) -> impl FnOnce(ClientError) -> Self {
         let machine = machine.clone();
         move |source| {
-            let unknown = matches!(&source, ClientError::Refused(it) if it.kind == ProblemKind::NotFound);
+            let kind = if let ClientError::Refused(problem) = &source { Some(problem.kind) } else { None };
+            if kind == Some(ProblemKind::Gone) {
+                return Self::LogGone { run, said: source.to_string() };
+            }
+            let unknown = kind == Some(ProblemKind::NotFound);
             if unknown { Self::NoLog { machine, run } } else { Self::Agent { machine, source } }
         }
     }

@@ -34,6 +34,8 @@ pub struct Settled {
     pub waiting: BTreeMap<RunId, String>,
     /// Runs that are left in the queue, in their order.
     pub queued: Vec<Queued>,
+    /// Ended runs whose commits are not on origin yet, and what their machines say of it.
+    pub unpushed: BTreeMap<RunId, String>,
 }
 
 /// Where a run's commits are on origin until its change is published.
@@ -82,6 +84,7 @@ impl Engine {
                 }
             }
         }
+        settled.unpushed = self.settle_late().await?;
         if !queue.is_empty() {
             settled.queued = self.advance_queue().await?;
         }
@@ -104,7 +107,7 @@ impl Engine {
         self.run(id).await
     }
 
-    async fn observe(&self, run: &Run) -> Result<Option<RunView>, Error> {
+    pub(crate) async fn observe(&self, run: &Run) -> Result<Option<RunView>, Error> {
         let machine = machine_of(run)?;
         let client = self.client(machine)?;
         client.run(run.id).await.map_err(Error::agent(machine))
@@ -145,7 +148,7 @@ impl Engine {
 
     /// Moves the change's branch on origin to what the run pushed. `Some` says why that could not be done.
     /// A stop never publishes; neither does a run whose lease has passed to another.
-    async fn publish(&self, run: &Run, end: &RunEnd) -> Result<Option<String>, Error> {
+    pub(crate) async fn publish(&self, run: &Run, end: &RunEnd) -> Result<Option<String>, Error> {
         let (Some(head), Some(true)) = (&end.git.head, end.git.pushed) else { return Ok(None) };
         if matches!(end.outcome, Outcome::Cancelled { .. }) {
             return Ok(None);

@@ -82,7 +82,7 @@ pub struct RunView {
     pub state: &'static str,
     /// Which one it is in the queue, counting from 1, while it is queued.
     pub place: Option<usize>,
-    /// Why it is queued; empty when it is not.
+    /// Why it is queued, or not published although it has ended; empty otherwise.
     pub waits_for: Vec<String>,
     /// Where it runs, or is to run; absent while that is left to whichever machine is free first.
     pub machine: Option<String>,
@@ -163,6 +163,7 @@ impl RunView {
             view.status.clone_from(&seen.status);
             view.stuck.clone_from(&seen.stuck);
         }
+        view.waits_for.extend(settled.unpushed.get(&run.id).cloned());
         if let Some(place) = settled.queued.iter().position(|it| it.run == run.id) {
             view.place = Some(place + 1);
             view.waits_for = settled.queued[place].reasons.iter().map(ToString::to_string).collect();

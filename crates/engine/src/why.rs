@@ -110,6 +110,7 @@ impl Engine {
         if let Named::Run(run) = &named {
             because.extend(ended(run));
         }
+        because.extend(runs.iter().filter_map(|it| settled.unpushed.get(&it.id).cloned()));
         Ok(WhyView {
             task: TaskView::from(&task),
             state: position.state,
