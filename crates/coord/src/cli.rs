@@ -10,12 +10,14 @@ pub mod config;
 pub mod cost;
 pub mod doctor;
 pub mod done;
+pub mod gc;
 pub mod init;
 pub mod log;
 pub mod merge;
 pub mod notify;
 pub mod pr;
 pub mod queue;
+pub mod rescue;
 pub mod session;
 pub mod shim;
 pub mod status;
@@ -70,6 +72,8 @@ pub enum Command {
     Log(log::Args),
     Stop(stop::Args),
     Checkout(checkout::Args),
+    Rescue(rescue::Args),
+    Gc(gc::Args),
     Test(test::Args),
     Pr(pr::Args),
     Merge(merge::Args),

@@ -41,6 +41,7 @@ use self::api_url::ApiUrl;
 pub use self::credential::GitHub;
 pub use self::error::ConfigError;
 use self::file::File;
+pub use self::file::{RescueEntry, RetentionEntry};
 pub use self::runtimes::Runtimes;
 use self::runtimes::name;
 use crate::context::Context;
@@ -83,6 +84,10 @@ pub struct Config {
     pub trusted: BTreeSet<Association>,
     /// How GitHub is reached.
     pub github: GitHub,
+    /// What becomes of work that a worker did not commit.
+    pub rescue: RescueEntry,
+    /// How long what runs leave is kept.
+    pub retention: RetentionEntry,
 }
 
 /// A machine, and what only this program needs to know of it.
@@ -129,7 +134,7 @@ impl Config {
 
     fn from_file(file: File, api_url: ApiUrl, path: &Utf8Path, cx: &Context) -> Self {
         let File { repos, machines, github, issues, concurrency, models, runtime, .. } = file;
-        let File { mut runtimes, limits, accounts, time_zone, .. } = file;
+        let File { mut runtimes, limits, accounts, time_zone, rescue, retention, .. } = file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
         runtimes.place(|text| place(text).into_string());
@@ -175,6 +180,8 @@ impl Config {
             time_zone,
             trusted: issues.trusted,
             github: entry::github(github, api_url, &place),
+            rescue,
+            retention,
         }
     }
 
@@ -260,6 +267,9 @@ impl Config {
             machine: machine.clone(),
             repos: repos.collect(),
             runtimes: self.runtimes.all().clone(),
+            known: self.repos.iter().map(|it| it.name.clone()).collect(),
+            retention: self.retention.policy(),
+            push_rescues: self.rescue.push,
         })
     }
 

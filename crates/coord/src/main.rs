@@ -100,6 +100,8 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Log(_)
         | Command::Stop(_)
         | Command::Checkout(_)
+        | Command::Rescue(_)
+        | Command::Gc(_)
         | Command::Test(_)
         | Command::Pr(_)
         | Command::Merge(_)
@@ -139,6 +141,8 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Log(args) => cli::log::run(args, cx, ui).await,
         Command::Stop(args) => cli::stop::run(args, cx, ui).await,
         Command::Checkout(args) => cli::checkout::run(args, cx, ui).await,
+        Command::Rescue(args) => cli::rescue::run(args, cx, ui).await,
+        Command::Gc(args) => cli::gc::run(args, cx, ui).await,
         Command::Test(args) => cli::test::run(args, cx, ui).await,
         Command::Pr(args) => cli::pr::run(args, cx, ui).await,
         Command::Merge(args) => cli::merge::run(args, cx, ui).await,

@@ -8,6 +8,7 @@ use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
 use coord_engine::error::Error;
 use coord_forge::github::error::GitHubError;
+use coord_git::apply::ApplyError;
 use coord_proto::client::ClientError;
 use coord_proto::problem::ProblemKind;
 
@@ -19,6 +20,7 @@ impl From<Error> for CliError {
         let message = error.to_string();
         let source = match error {
             Error::Agent { source, .. } => Some(anyhow::Error::from(source)),
+            Error::Apply { source, .. } => Some(anyhow::Error::from(source)),
             Error::Board { source, .. } | Error::Git { source, .. } => {
                 Some(anyhow::Error::from_boxed(source))
             }
@@ -49,6 +51,8 @@ impl From<Error> for CliError {
             | Error::Busy { .. }
             | Error::InTheWay { .. }
             | Error::NoLog { .. }
+            | Error::LogGone { .. }
+            | Error::NothingRescued(_)
             | Error::Token { .. }
             | Error::TimedOut { .. } => None,
         };
@@ -64,7 +68,13 @@ fn kind(error: &Error) -> ErrorKind {
         | Error::UnknownId(_)
         | Error::NoRun(_)
         | Error::NotStarted(_)
+        | Error::NothingRescued(_)
+        | Error::LogGone { .. }
         | Error::NoLog { .. } => ErrorKind::NotFound,
+        Error::Apply { source: ApplyError::NotAClone(_), .. } => ErrorKind::Usage,
+        Error::Apply { source: ApplyError::Files { .. } | ApplyError::Program { .. }, .. } => {
+            ErrorKind::Failed
+        }
         Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
         Error::NoMachine { .. }
         | Error::NotReady { .. }
@@ -124,7 +134,7 @@ fn kind_of_answer(source: &ClientError) -> ErrorKind {
     };
     match problem.kind {
         ProblemKind::Unauthorized => ErrorKind::Unauthorised,
-        ProblemKind::NotFound => ErrorKind::NotFound,
+        ProblemKind::NotFound | ProblemKind::Gone => ErrorKind::NotFound,
         ProblemKind::Unable => ErrorKind::RuntimeUnusable,
         ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
         ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
@@ -164,7 +174,9 @@ fn cure(error: &Error) -> Vec<String> {
              `coord config` shows which file that is"
         ),
         Error::TestUnderWay { run, .. } => format!("`coord wait {run}` waits for it"),
-        Error::RepoUnusable { .. } => "`coord doctor` looks at every repo and names the cure".to_owned(),
+        Error::RepoUnusable { .. } | Error::Git { .. } => {
+            "`coord doctor` looks at every repo and names the cure".to_owned()
+        }
         Error::BadTitle(_) => {
             "a title is one line; `coord task add --help` shows where the rest goes".to_owned()
         }
@@ -177,8 +189,11 @@ fn cure(error: &Error) -> Vec<String> {
         Error::InTheWay { task, directory } => {
             format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)
         }
+        Error::NothingRescued(_) | Error::Apply { .. } => "`coord rescue list` lists what is kept".to_owned(),
         Error::NotStarted(run) => format!("`coord why {run}` says what it waits for"),
-        Error::NoLog { run, .. } => format!("`coord why {run}` says what became of it"),
+        Error::NoLog { run, .. } | Error::LogGone { run, .. } => {
+            format!("`coord why {run}` says what became of it")
+        }
         Error::Token { .. } => "`coord doctor` says where each token is looked for".to_owned(),
         Error::Agent { machine, source } => return reach(machine, source),
         Error::TimedOut { .. } => "it goes on; `coord status` shows where it is".to_owned(),
@@ -198,7 +213,6 @@ fn cure(error: &Error) -> Vec<String> {
                 .to_owned()
         }
         Error::GitHub { source, .. } => return on_github(source),
-        Error::Git { .. } => "`coord doctor` looks at every repo".to_owned(),
     };
     vec![one]
 }

@@ -1,6 +1,7 @@
 //! `coord agent`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_agent::layout::Home;
@@ -16,6 +17,9 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ui::Ui;
+
+/// How often an agent server clears up.
+const CLEAR_EVERY: Duration = Duration::from_secs(3600);
 
 /// Run the agent server of this machine
 ///
@@ -78,6 +82,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         version: VERSION,
         shim_program: program(cx),
         environment: cx.environment.clone(),
+        clear_every: CLEAR_EVERY,
         now: coord_engine::clock::now,
     };
     adopt_orphans().map_err(|error| {

@@ -18,7 +18,7 @@ use coord_git::program::redact;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{Config, GitHub, MachineConfig, Runtimes};
+use crate::config::{Config, GitHub, MachineConfig, RescueEntry, RetentionEntry, Runtimes};
 use crate::context::Context;
 use crate::error::{CliError, ErrorKind};
 use crate::ui::{Next, Ui};
@@ -52,6 +52,8 @@ struct View {
     limits: AllLimitsView,
     accounts: Vec<AccountView>,
     time_zone: Option<String>,
+    rescue: RescueEntry,
+    retention: RetentionEntry,
 }
 
 #[derive(Serialize)]
@@ -200,6 +202,8 @@ fn view(config: &Config, cx: &Context) -> View {
         time_zone,
         trusted,
         github,
+        rescue,
+        retention,
     } = config;
     let this = config.this_machine();
     let repos = config.repos_on(this).map(|repo| {
@@ -224,6 +228,8 @@ fn view(config: &Config, cx: &Context) -> View {
         limits: all_limits_view(limits, money, on_limits),
         accounts: accounts_view(accounts),
         time_zone: time_zone.clone(),
+        rescue: rescue.clone(),
+        retention: retention.clone(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod github;
 mod limits;
 mod money;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::github::{GitHubEntry, IssuesEntry, ProtectionEntry};
 pub(super) use self::limits::{Limits, Overrides, rules};
 pub(super) use self::money::{AccountEntry, RepoCaps};
+pub use self::upkeep::{RescueEntry, RetentionEntry};
 use super::runtimes::{self, Runtimes};
 
 /// What workers may not run unless the configuration says otherwise: what publishes, what throws work away.
@@ -74,6 +76,12 @@ pub(super) struct File {
     /// The time zone in which days begin and hours are meant, such as `Europe/Berlin`. Default: that of the system.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// What becomes of work that a worker did not commit.
+    #[serde(default)]
+    pub rescue: RescueEntry,
+    /// How long what runs leave is kept.
+    #[serde(default)]
+    pub retention: RetentionEntry,
 }
 
 /// A repo under coordination.

@@ -57,6 +57,7 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
         lines.push(fact("account", &format!("{name} on {}", machines.join(", "))));
     }
     lines.push(fact("time zone", view.time_zone.as_deref().unwrap_or("that of the system")));
+    lines.extend(upkeep_lines(view));
     lines.join("\n")
 }
 
@@ -69,6 +70,22 @@ fn money_lines(limits: &AllLimitsView) -> Vec<String> {
         fact("spending", &format!("{}; said from a share of {}", or(&caps, "no cap"), limits.warn_at)),
         fact("windows", &format!("a share of {} is kept for you", limits.keep)),
         fact("at a limit", &format!("{}; goes on {hours}", limits.on_limit)),
+    ]
+}
+
+fn upkeep_lines(view: &View) -> [String; 2] {
+    let rescued = if view.rescue.push {
+        "pushed to origin, unless it seems to hold secrets"
+    } else {
+        "kept on its machine"
+    };
+    let kept = &view.retention;
+    [
+        format!("Work that a worker did not commit: {rescued}"),
+        format!(
+            "Kept: logs {} days and up to {} MB, rescued work {} days",
+            kept.log_days, kept.log_megabytes, kept.rescue_days
+        ),
     ]
 }
 

@@ -125,6 +125,7 @@ fn order(
         base: nowhere.clone(),
         start: nowhere,
         runtime,
+        push_rescues: false,
         environment,
     }
 }
