@@ -181,6 +181,23 @@ fn what_has_to_wait_for_its_start() {
 }
 
 #[test]
+fn what_was_left_behind() {
+    let fleet = scripted();
+    let fleet = &fleet;
+    fleet.add(&["Leave it", "--body", "```sh\necho tide > sea.txt\n```"]);
+    assert_eq!(fleet.work(1), "dirty");
+    fleet.wait_for_no_worktree();
+    kept!("rescue-list", fleet, &document(fleet, 0, &["rescue", "list"]));
+    kept!("rescue-show", fleet, &document(fleet, 0, &["rescue", "show", "1"]));
+    kept!("rescue-push", fleet, &document(fleet, 0, &["rescue", "push", "1"]));
+    let clone = fleet.api.clone.as_str();
+    kept!("rescue-apply", fleet, &document(fleet, 0, &["rescue", "apply", "1", clone]));
+    fleet.coord(["task", "close", "1"]).success();
+    fleet.reconfigure("runtime: script\n", "runtime: script\nretention: {log_days: 0}\n");
+    kept!("gc", fleet, &document(fleet, 0, &["gc", "--dry-run"]));
+}
+
+#[test]
 fn about_the_place_itself() {
     let fleet = scripted();
     let fleet = &fleet;

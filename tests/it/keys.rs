@@ -8,6 +8,7 @@ mod limits;
 mod machine;
 mod money;
 mod repo;
+mod upkeep;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 70] = [
+const STORIES: [(&str, fn()); 74] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -93,6 +94,10 @@ const STORIES: [(&str, fn()); 70] = [
     ("accounts[].name", money::accounts_are_called_as_the_person_says),
     ("accounts[].machines", money::accounts_are_called_as_the_person_says),
     ("time_zone", money::time_zone_says_which_day_it_is),
+    ("retention.log_days", upkeep::retention_is_how_long_what_runs_leave_is_kept),
+    ("retention.rescue_days", upkeep::retention_is_how_long_what_runs_leave_is_kept),
+    ("retention.log_megabytes", upkeep::retention_is_how_long_what_runs_leave_is_kept),
+    ("rescue.push", upkeep::rescue_push_sends_what_was_left_to_origin_once_it_was_looked_through),
 ];
 
 /// A value for every key that is none of the defaults.
@@ -168,6 +173,8 @@ limits:
 accounts:
 - {name: fortynine, machines: [eight]}
 time_zone: Europe/Berlin
+rescue: {push: true}
+retention: {log_days: 39, rescue_days: 40, log_megabytes: 41}
 ";
 
 #[test]
