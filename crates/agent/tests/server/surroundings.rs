@@ -33,9 +33,9 @@ fn end_all(site: &Site, run: RunId) -> ShimRecord {
     let table = process::table().unwrap();
     let shim = table.iter().find(|it| it.pid == record.pid).copied();
     // The shim first: it would see its worker end, and record that.
-    for pid in shim.map(|it| it.pid).into_iter().chain(process::descendants(&table, record.pid)) {
-        process::kill(pid);
-    }
+    let pids = shim.map(|it| it.pid).into_iter().chain(process::descendants(&table, record.pid));
+    let pids: Vec<_> = pids.map(|it| it.to_string()).collect();
+    Command::new("kill").arg("-9").args(pids).status().unwrap();
     record
 }
 
