@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use coord_core::outcome::{Outcome, TimeoutPhase, WorkerExit};
+use coord_testkit::need;
+use coord_testkit::world::Running;
 use tokio::time::Instant;
 
 use crate::fixture::{Place, Run, notes};
@@ -101,6 +103,38 @@ fn a_worker_with_a_task_in_the_background_may_stay_until_that_has_ended() {
     assert_eq!((end.outcome, end.exit), (Outcome::NoChange, Some(WorkerExit::Code(0))));
     assert_eq!(end.report.text.as_deref(), Some("all of it"));
     assert!(!notes(&events).contains("stopping"), "{}", notes(&events));
+}
+
+/// Names that this process is to say what time it is by the clock of the deadlines.
+const CLOCK: &str = "TEST_SHIM_CLOCK";
+
+#[test]
+fn clock_process() {
+    if std::env::var_os(CLOCK).is_some() {
+        let uptime = fs_err::read_to_string("/proc/uptime").unwrap();
+        let told = format!("{:?} and up for {uptime}", Instant::now());
+        std::io::Write::write_all(&mut std::io::stdout(), told.as_bytes()).unwrap();
+    }
+}
+
+/// In a time namespace whose clock that counts suspension is ahead, the clock of the deadlines is not.
+#[test]
+fn the_clock_of_the_deadlines_does_not_count_the_time_that_a_machine_is_suspended() {
+    let program = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--time", "--boottime", "1000000", "--fork"]).arg(program);
+    command.args(["--exact", "watching::clock_process", "--nocapture"]).env(CLOCK, "1");
+    let finished = Running::start(command).wait();
+    if !finished.status.success() {
+        return need::not_run("no time namespace can be made");
+    }
+    let seconds = |behind: &str| {
+        let rest = finished.stdout.split(behind).nth(1).unwrap();
+        let end = rest.find(|it: char| !it.is_ascii_digit()).unwrap();
+        rest[..end].parse::<i64>().unwrap()
+    };
+    let ahead = seconds("up for ") - seconds("tv_sec: ");
+    assert!(ahead > 900_000, "{ahead}: {}", finished.stdout);
 }
 
 #[test]

@@ -165,8 +165,8 @@ fn whatever_else_is_wrong_is_named_with_its_line() {
             "`permission_mode` of the runtime `claude` is empty (line 5)",
         ),
         ("repos:\n- name: api\nlimits:\n  run_minutes: 0\n", "limits.run_minutes: invalid value"),
-        ("repos:\n- name: api\nlimits:\n  idle: soon\n", "limits.idle: `soon` is no duration"),
-        ("repos:\n- name: api\n  limits: {memory: lots}\n", "repos[0].limits.memory: `lots` is no size"),
+        ("repos:\n- name: api\nlimits:\n  idle: soon\n", "limits: `soon` is no duration"),
+        ("repos:\n- name: api\n  limits: {memory: lots}\n", "repos[0].limits: `lots` is no size"),
         (
             "repos:\n- name: api\nlimits:\n  runtimes: {cobol: {idle: 1}}\n",
             "`limits.runtimes` names `cobol`, which is no runtime (line 4)",
