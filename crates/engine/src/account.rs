@@ -60,9 +60,9 @@ impl Engine {
         told: Option<AccountName>,
     ) -> Option<AccountName> {
         let configured = self.settings.accounts.get(&(machine.clone(), runtime.clone()));
-        let own =
-            || (runtime.as_str() == "claude").then(|| format!("{runtime}@{machine}").parse().ok()).flatten();
-        configured.cloned().or(told).or_else(own)
+        let own = || format!("{runtime}@{machine}").parse().ok();
+        let has_any = self.settings.money.counted.contains(runtime);
+        configured.cloned().or(told).or_else(|| has_any.then(own).flatten())
     }
 
     /// The account that a worker would have there.

@@ -151,7 +151,8 @@ impl Engine {
             comments: &comments,
         };
         let parked = wish.parked.as_ref();
-        let resume = parked.and_then(|it| Some(Resume { session: it.session.clone()? }));
+        let resume =
+            parked.and_then(|it| Some(Resume { session: it.session.clone()?, rescue: it.rescue.clone() }));
         let prompt = match parked {
             Some(parked) if resume.is_some() => briefing::go_on(&briefing, &parked.why),
             Some(_) | None => briefing::work(&briefing),

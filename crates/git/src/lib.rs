@@ -43,6 +43,7 @@ mod keep;
 pub mod leak;
 pub mod merge;
 pub mod program;
+pub mod putback;
 pub mod refs;
 pub mod remote;
 pub mod removal;

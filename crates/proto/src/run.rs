@@ -67,6 +67,10 @@ pub struct RunSpec {
 pub struct Resume {
     /// The session, as its runtime calls it.
     pub session: String,
+    /// What it had not committed, as it lies in the repo store. It is put back where the worktree stands at the head
+    /// on which it was rescued.
+    #[serde(default)]
+    pub rescue: Option<CommitSha>,
 }
 
 /// What a run's worktree is made at.

@@ -37,6 +37,7 @@ mod guard;
 mod ladder;
 mod lines;
 mod record;
+mod resume;
 mod socket;
 mod supervise;
 mod watchdog;

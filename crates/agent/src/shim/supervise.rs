@@ -18,7 +18,7 @@ use super::contain::{Caps, Containment, Swept};
 use super::follow::Followed;
 use super::guard::Guard;
 use super::watchdog::Watchdog;
-use super::{ShimError, now};
+use super::{ShimError, now, resume};
 use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
@@ -105,6 +105,7 @@ impl Supervision {
         {
             return Ok(Ending::Decided(outcome));
         }
+        self.put_back().await?;
         let failed = |reason| Ok(Ending::Decided(Outcome::SetupFailed { step: "worker".to_owned(), reason }));
         let Some(runtime) = runtime::named(&self.order.spec.runtime) else {
             return failed(format!("this version of coord knows no runtime `{}`", self.order.spec.runtime));
@@ -127,6 +128,15 @@ impl Supervision {
             Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => failed(reason),
         }
+    }
+
+    /// Puts back what the session that goes on had not committed.
+    async fn put_back(&mut self) -> Result<(), ShimError> {
+        let resume = self.order.spec.resume.as_ref();
+        let Some(rescue) = resume.and_then(|it| it.rescue.clone()) else { return Ok(()) };
+        let (git, order) = (self.git.clone(), self.order.clone());
+        let done = tokio::task::spawn_blocking(move || resume::put_back(&git, &order, &rescue)).await;
+        self.note(&done.expect("asking git does not panic and is not aborted"))
     }
 
     /// Runs the setup command; gives the outcome of the run if that is where it ends.

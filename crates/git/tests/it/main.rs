@@ -6,6 +6,7 @@ mod bootstrap;
 mod fixture;
 mod history;
 mod merge;
+mod putback;
 mod remote;
 mod removal;
 mod rescue;

@@ -15,7 +15,7 @@ pub(in crate::config) struct RepoCaps {
     pub usd_per_task: Option<f64>,
 }
 
-/// An account that claude workers have, by a name of yours. Runs of one account share its limits, wherever they are.
+/// An account that workers have, by a name of yours. Runs of one account share its limits, wherever they are.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct AccountEntry {
