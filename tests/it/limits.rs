@@ -102,7 +102,7 @@ fn an_account_is_limited_on_every_machine_that_has_it() {
     let Some(fleet) = subscribed() else { return };
     fleet.reconfigure(
         "machines:\n",
-        "accounts: [{name: team}]\nmachines:\n  - {name: there, port: 1, slots: 3, token_file: token}\n",
+        "accounts: [{name: team}]\nmachines:\n  - {name: there, host: 192.0.2.1, slots: 3, token_file: token}\n",
     );
     let opens = from_now(3600);
     let number = fleet.task("Too much", [over_limit(opens)]);
@@ -149,6 +149,7 @@ fn an_overload_is_waited_out_in_seconds_and_is_no_attempt() {
 #[test]
 fn no_credit_is_for_a_person_to_mend_and_to_say_so() {
     let Some(fleet) = Fleet::with_claude() else { return };
+    fleet.install("coord", env!("CARGO_BIN_EXE_coord").as_ref());
     let broke = || -> Step { error(400, "Your credit balance is too low to access the Anthropic API.") };
     let work = [broke(), commit("words/sea.txt", "tide", "Add the tide"), say("done")];
     let number = fleet.task("Add a word", work);

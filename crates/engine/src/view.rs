@@ -4,6 +4,7 @@
 use coord_core::change::{Change, PullRequest};
 use coord_core::gate::GateStanding;
 use coord_core::ledger::Total;
+use coord_core::money::Usd;
 use coord_core::outcome::Outcome;
 use coord_core::run::Run;
 use coord_core::task::{Task, TaskState};
@@ -140,7 +141,7 @@ impl From<&Run> for RunView {
             outcome: end.map(|it| it.outcome.clone()),
             head: end.and_then(|it| it.git.head.as_ref()).map(ToString::to_string),
             rescue: end.and_then(|it| it.rescue.as_ref()).map(|it| it.reference.clone()),
-            cost_usd: end.and_then(|it| it.report.cost_usd),
+            cost_usd: end.filter(|_| run.kind.is_agent_work()).and_then(|it| it.cost()).map(Usd::dollars),
             cost: end.filter(|_| run.kind.is_agent_work()).map(|it| Total::of(it).to_string()),
             tokens: end.and_then(|it| it.report.usage.tokens),
             account: end.and_then(|it| it.report.account.as_ref()).map(ToString::to_string),
