@@ -122,6 +122,7 @@ fn from_a_task_to_a_merged_change() {
     why["data"]["events"].as_array_mut().unwrap().retain(|it| !passing(it));
     kept!("why", fleet, &why);
     kept!("checkout", fleet, &document(fleet, 0, &["checkout", "1", "mine"]));
+    kept!("cost", fleet, &document(fleet, 0, &["cost", "--by", "task"]));
     kept!("merge-dry-run", fleet, &document(fleet, 0, &["merge", "--dry-run"]));
     let merged = document(fleet, 0, &["merge"]);
     assert_eq!(text(&merged["data"]["merged"][0]["commit"]), fleet.api.head("main").unwrap());
@@ -210,4 +211,14 @@ fn about_the_place_itself() {
         let names: Vec<_> = check.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["cure", "seen", "status", "subject"], "{check}");
     }
+}
+
+#[test]
+fn about_accounts() {
+    let fleet = scripted();
+    let fleet = &fleet;
+    fleet.reconfigure("machines:\n", "accounts: [{name: team}]\nmachines:\n");
+    kept!("account-list", fleet, &document(fleet, 0, &["account", "list"]));
+    kept!("account-lift", fleet, &document(fleet, 0, &["account", "lift", "team"]));
+    document(fleet, 4, &["account", "lift", "nobody"]);
 }

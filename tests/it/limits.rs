@@ -149,7 +149,7 @@ fn an_overload_is_waited_out_in_seconds_and_is_no_attempt() {
 #[test]
 fn no_credit_is_for_a_person_to_mend_and_to_say_so() {
     let Some(fleet) = Fleet::with_claude() else { return };
-    fleet.install("coord", env!("CARGO_BIN_EXE_coord").as_ref());
+    fleet.install("coord", env!("CARGO_BIN_EXE_coord").into());
     let broke = || -> Step { error(400, "Your credit balance is too low to access the Anthropic API.") };
     let work = [broke(), commit("words/sea.txt", "tide", "Add the tide"), say("done")];
     let number = fleet.task("Add a word", work);

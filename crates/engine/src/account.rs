@@ -107,8 +107,9 @@ impl Engine {
         let told = self.told().await?;
         let mut used_by: BTreeMap<AccountName, Vec<String>> = BTreeMap::new();
         for Machine { name, .. } in &self.settings.machines {
-            if let Some(account) = self.account_at(name, &self.settings.runtime).await? {
-                used_by.entry(account).or_default().push(format!("{name}/{}", self.settings.runtime));
+            for runtime in &self.settings.money.counted {
+                let Some(account) = self.account_at(name, runtime).await? else { continue };
+                used_by.entry(account).or_default().push(format!("{name}/{runtime}"));
             }
         }
         for told in &told {
