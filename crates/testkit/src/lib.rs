@@ -14,6 +14,7 @@
 //! functions here panic with everything a reader of the failure needs, and return no errors to pass on.
 
 pub mod ageing;
+pub mod agent;
 pub mod claude;
 pub mod github;
 pub mod hold;

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::agent::Agent;
 use crate::claude::{self, Version};
 
 /// The real Claude Code CLI in its pinned version; `None` when this machine cannot have it.
@@ -24,6 +25,12 @@ pub fn claude() -> Option<Utf8PathBuf> {
 #[must_use]
 pub fn claude_of(version: Version) -> Option<Utf8PathBuf> {
     claude::installed(version).map_err(|reason| not_run(&reason)).ok()
+}
+
+/// Another real agent in its pinned version; `None` when this machine cannot have it.
+#[must_use]
+pub fn agent(agent: Agent) -> Option<Utf8PathBuf> {
+    agent.installed().map_err(|reason| not_run(&reason)).ok()
 }
 
 /// Records that the current test did not run, and why; the test then returns.

@@ -1,6 +1,6 @@
-//! A model that says what a test tells it to: the Anthropic Messages API on loopback, with a script.
+//! A model that says what a test tells it to, with a script, through the API of each agent ([`Dialect`]).
 //!
-//! The real `claude` program talks to it, so that what a test exercises is a worker and not a mock of one. A
+//! The real `claude`, `codex`, `gemini` and `opencode` talk to it on loopback, so that what a test exercises is a worker and not a mock of one. A
 //! script is a list of [`Step`]s; each *agent* request, which is one that brings tools, consumes one. Whose
 //! script a request is served from is decided by
 //!
@@ -14,6 +14,7 @@
 //! one, is answered with an error that the CLI does not retry, and [`Model::assert_drained`] fails for it.
 //! Deliberately absent: any judgement about the requests; tests read them in [`Model::requests`].
 
+mod dialect;
 mod request;
 mod server;
 mod step;
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 
 pub use crate::hold::Hold;
 use crate::poll;
+pub use dialect::Dialect;
 pub use request::{Request, ToolResult};
 use server::run;
 pub use step::{

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::Dialect;
+
 /// One request that reached the model, for a test to read.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -28,11 +30,16 @@ pub struct ToolResult {
 }
 
 impl Request {
+    /// The API that it asks through; `None` when it asks for something else than an answer of the model.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        Dialect::of(&self.path)
+    }
+
     /// Whether it is a step of an agent's work: those bring tools. A request for a title and the like does not.
     #[must_use]
     pub fn is_agent(&self) -> bool {
-        self.path.ends_with("/v1/messages")
-            && self.body["tools"].as_array().is_some_and(|tools| !tools.is_empty())
+        self.dialect().is_some() && self.body["tools"].as_array().is_some_and(|tools| !tools.is_empty())
     }
 
     /// The id of the subagent it comes from; `None` for the worker itself.
@@ -69,36 +76,18 @@ impl Request {
     /// Every text that a user message brings, in order; tool results are not among them.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
-        let user = self.messages().filter(|message| message["role"] == "user");
-        user.flat_map(|message| match &message["content"] {
-            Value::String(text) => vec![text.as_str()],
-            Value::Array(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-        })
-        .collect()
+        self.dialect().map(|it| it.texts(&self.body)).unwrap_or_default()
     }
 
     /// Every tool result of the conversation, in order.
     #[must_use]
     pub fn tool_results(&self) -> Vec<ToolResult> {
-        self.messages()
-            .filter_map(|message| message["content"].as_array())
-            .flatten()
-            .filter(|block| block["type"] == "tool_result")
-            .map(|block| ToolResult {
-                text: text_of(&block["content"]),
-                is_error: block["is_error"].as_bool().unwrap_or(false),
-            })
-            .collect()
-    }
-
-    fn messages(&self) -> impl Iterator<Item = &Value> {
-        self.body["messages"].as_array().into_iter().flatten()
+        self.dialect().map(|it| it.tool_results(&self.body)).unwrap_or_default()
     }
 }
 
 /// A tool result's content is a text or a list of blocks.
-fn text_of(content: &Value) -> String {
+pub(super) fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(blocks) => {
@@ -117,6 +106,12 @@ impl fmt::Display for Request {
         if let Some(agent) = self.subagent() {
             write!(f, " subagent={agent}")?;
         }
-        write!(f, " messages={} agent={}", self.messages().count(), self.is_agent())
+        write!(
+            f,
+            " texts={} results={} agent={}",
+            self.texts().len(),
+            self.tool_results().len(),
+            self.is_agent()
+        )
     }
 }

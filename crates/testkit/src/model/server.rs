@@ -13,8 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::dialect::Refusal;
 use super::step::{Act, Block, Message, say};
-use super::{Request, Shared, Step};
+use super::{Dialect, Request, Shared, Step};
 
 /// Serves until `shutdown`; connections that are still open then are cut.
 pub(super) async fn run(listener: TcpListener, state: Shared, shutdown: impl Future<Output = ()>) {
@@ -37,13 +38,15 @@ async fn handle(State(state): State<Shared>, parts: Parts, body: Bytes) -> Resul
             .collect(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
-    let asked = Asked { stream: request.body["stream"] == true, model: request.body["model"].clone() };
+    let dialect = request.dialect().unwrap_or(Dialect::Messages);
+    let stream = request.body["stream"] == true || request.path.ends_with(":streamGenerateContent");
+    let asked = Asked { dialect, stream, model: request.body["model"].clone() };
     if request.is_agent() {
         return Ok(perform(state.answer(&request), &asked).await);
     }
     let response = if request.path.ends_with("/v1/messages/count_tokens") {
         axum::Json(json!({ "input_tokens": 10 })).into_response()
-    } else if request.path.ends_with("/v1/messages") {
+    } else if request.dialect().is_some() {
         // What has no tools is small talk of the CLI with itself, such as a title for the session.
         perform(say("A title"), &asked).await
     } else {
@@ -53,8 +56,12 @@ async fn handle(State(state): State<Shared>, parts: Parts, body: Bytes) -> Resul
     Ok(response)
 }
 
+/// When the usage window of a scripted refusal is over.
+const RESET: &str = "anthropic-ratelimit-unified-reset";
+
 /// What a request wants of the form of its answer.
 struct Asked {
+    dialect: Dialect,
     stream: bool,
     model: Value,
 }
@@ -66,20 +73,26 @@ async fn perform(step: Step, asked: &Asked) -> Response {
     if !step.delay.is_zero() {
         tokio::time::sleep(step.delay).await;
     }
+    let resets_at = step.headers.iter().find(|(name, _)| name == RESET).and_then(|(_, it)| it.parse().ok());
+    let rejected = step.headers.iter().any(|(_, value)| value == "rejected");
     let mut response = match step.act {
-        Act::Message(message) if asked.stream => stream(events(&message, asked), Ending::Whole),
+        Act::Message(message) if asked.stream => stream(frames(&message, asked), Ending::Whole),
         Act::Message(message) => axum::Json(document(&message, asked)).into_response(),
         Act::Truncated(message) => {
-            let mut events = events(&message, asked);
+            let mut frames = frames(&message, asked);
             // What is left ends inside the text: a block has begun and some of it has come.
-            events.truncate(3);
-            stream(events, Ending::Cut)
+            frames.truncate(3);
+            stream(frames, Ending::Cut)
         }
         Act::StreamError { status, message } => {
             let start = events(&Message::default(), asked).swap_remove(0);
-            stream(vec![start, error_body(status, &message)], Ending::Whole)
+            stream([start, error_body(status, &message)].map(framed).into(), Ending::Whole)
         }
-        Act::Error { status, message } => failure(status, &message),
+        Act::Error { status, message } => {
+            let resets_at = resets_at.filter(|_| rejected);
+            let (status, body) = asked.dialect.refusal(Refusal { status, message: &message, resets_at });
+            refused(status, body)
+        }
         Act::Stall => std::future::pending().await,
         // Unwinding ends the task that owns the connection, which closes it without a byte of an answer; the
         // panic hook is not called, so nothing is printed.
@@ -95,12 +108,16 @@ async fn perform(step: Step, asked: &Asked) -> Response {
 }
 
 fn failure(status: u16, message: &str) -> Response {
+    refused(status, error_body(status, message))
+}
+
+fn refused(status: u16, body: Value) -> Response {
     let code = StatusCode::from_u16(status).expect("a scripted status is one");
-    (code, axum::Json(error_body(status, message))).into_response()
+    (code, axum::Json(body)).into_response()
 }
 
 /// The types are those of <https://docs.anthropic.com/en/api/errors>.
-fn error_body(status: u16, message: &str) -> Value {
+pub(super) fn error_body(status: u16, message: &str) -> Value {
     let kind = match status {
         401 => "authentication_error",
         403 => "permission_error",
@@ -121,11 +138,8 @@ enum Ending {
     Cut,
 }
 
-fn stream(events: Vec<Value>, ending: Ending) -> Response {
-    let frames = events.into_iter().map(|event| {
-        let kind = event["type"].as_str().unwrap_or_default();
-        Ok(Bytes::from(format!("event: {kind}\ndata: {event}\n\n")))
-    });
+fn stream(frames: Vec<String>, ending: Ending) -> Response {
+    let frames = frames.into_iter().map(|frame| Ok(Bytes::from(frame)));
     let cut = match ending {
         Ending::Whole => None,
         Ending::Cut => Some(Err(io::Error::other("the script cuts this stream"))),
@@ -134,7 +148,19 @@ fn stream(events: Vec<Value>, ending: Ending) -> Response {
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
-fn fresh_id(prefix: &str) -> String {
+/// A reply as the frames of a stream.
+fn frames(message: &Message, asked: &Asked) -> Vec<String> {
+    match asked.dialect {
+        Dialect::Messages => events(message, asked).into_iter().map(framed).collect(),
+        other @ (Dialect::Responses | Dialect::Gemini | Dialect::Chat) => other.reply(message, &asked.model),
+    }
+}
+
+fn framed(event: Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
+}
+
+pub(super) fn fresh_id(prefix: &str) -> String {
     static LAST: AtomicU64 = AtomicU64::new(0);
     format!("{prefix}_{:06}", LAST.fetch_add(1, Ordering::Relaxed))
 }
