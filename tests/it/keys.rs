@@ -3,6 +3,7 @@
 //!
 //! The keys are those that the program itself names, so one that is new and has no story here fails.
 
+mod agent;
 mod github;
 mod limits;
 mod machine;
@@ -70,6 +71,19 @@ const STORIES: [(&str, fn()); 74] = [
     ("runtimes.claude.permission_mode", worker::options_of_claude_are_on_its_command_line),
     ("runtimes.claude.allowed_tools", worker::options_of_claude_are_on_its_command_line),
     ("runtimes.claude.setting_sources", worker::options_of_claude_are_on_its_command_line),
+    ("runtimes.codex.program", agent::program_is_what_runs),
+    ("runtimes.codex.pass_env", agent::pass_env_lets_variables_through),
+    ("runtimes.codex.permission_mode", agent::permission_mode_and_model_are_on_the_command_line),
+    ("runtimes.codex.model", agent::permission_mode_and_model_are_on_the_command_line),
+    ("runtimes.gemini.program", agent::program_is_what_runs),
+    ("runtimes.gemini.pass_env", agent::pass_env_lets_variables_through),
+    ("runtimes.gemini.permission_mode", agent::permission_mode_and_model_are_on_the_command_line),
+    ("runtimes.gemini.model", agent::permission_mode_and_model_are_on_the_command_line),
+    ("runtimes.opencode.program", agent::program_is_what_runs),
+    ("runtimes.opencode.pass_env", agent::pass_env_lets_variables_through),
+    ("runtimes.opencode.model", agent::permission_mode_and_model_are_on_the_command_line),
+    ("runtimes.command.argv", agent::argv_is_what_does_tasks),
+    ("runtimes.command.model", agent::argv_is_what_does_tasks),
     ("runtimes.script.pass_env", worker::pass_env_lets_variables_through),
     ("runtimes.command.pass_env", worker::pass_env_lets_variables_through),
     ("limits.run_minutes", worker::run_minutes_go_with_the_order),
@@ -146,7 +160,10 @@ runtimes:
     allowed_tools: [Twentytwo]
     setting_sources: twentythree
   script: {pass_env: [TWENTYFOUR]}
-  command: {pass_env: [TWENTYFIVE]}
+  codex: {program: fortyone, pass_env: [FORTYTWO], permission_mode: fortythree, model: fortyfour}
+  gemini: {program: fortyfive, pass_env: [FORTYSIX], permission_mode: fortyseven, model: fortyeight}
+  opencode: {program: fortynine, pass_env: [FIFTY], model: fiftyone}
+  command: {pass_env: [TWENTYFIVE], argv: [fiftytwo, fiftythree], model: fiftyfour}
 limits:
   run_minutes: 26
   first_output: 43
@@ -322,15 +339,18 @@ impl House {
         crate::machine::wait_for_file(&started);
     }
 
-    /// Puts a program into the world that is called as claude is, and writes down how.
-    fn claude(&self, name: &str) {
+    /// Puts a program into the world that is called as an agent is, and writes down how. What it prints is success in
+    /// the language of each.
+    fn agent(&self, name: &str) {
         let record = self.dir().join(name);
         let program = self.write(
             &format!("bin/{name}"),
             &format!(
                 "#!/bin/sh\nprintf '%s\\n' \"$@\" > {record}.arguments\nenv > {record}.environment\ncat > /dev/null\n\
                  echo '{{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"s\"}}'\n\
-                 echo '{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"num_turns\":1,\"result\":\"ok\"}}'\n"
+                 echo '{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"num_turns\":1,\"result\":\"ok\",\"status\":\"success\"}}'\n\
+                 echo '{{\"type\":\"turn.completed\"}}'\n\
+                 echo '{{\"type\":\"step_finish\",\"part\":{{\"reason\":\"stop\"}}}}'\n"
             ),
         );
         fs_err::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -13,6 +13,7 @@
 //!   runs/<run>/            everything about one run:
 //!     spec.json            what the coordinator asked for; written before the answer
 //!     order.json           what the shim is to do, mode 0600; written once the worktree stands
+//!     prompt               what its worker is told, mode 0600, where that takes it from a file
 //!     shim.json            the shim's identity; locked by it for as long as it lives
 //!     shim.sock            its control socket
 //!     log.ndjson           the event log
@@ -142,6 +143,12 @@ impl RunDir {
     #[must_use]
     pub fn order(&self) -> Utf8PathBuf {
         self.0.join("order.json")
+    }
+
+    /// What the worker is told, for one that takes it from a file.
+    #[must_use]
+    pub fn prompt(&self) -> Utf8PathBuf {
+        self.0.join("prompt")
     }
 
     /// The shim's identity, and its lock.

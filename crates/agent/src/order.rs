@@ -57,6 +57,12 @@ pub struct RuntimeConfig {
     /// Tools that need no question; none when it is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
+    /// The model of a run that asks for none; empty where the program itself has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The command line of any program, with [placeholders](crate::runtime::template); empty where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
     /// Which of the runtime's own settings files are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setting_sources: Option<String>,

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use camino::Utf8PathBuf;
 use coord_core::classify::StreamFacts;
 use coord_core::name::{AccountName, RuntimeName};
 use coord_core::outcome::WorkerExit;
@@ -23,11 +24,23 @@ use coord_proto::run::RunSpec;
 use crate::order::{Order, RuntimeConfig};
 
 mod claude;
+mod codex;
 mod command;
+mod gemini;
+mod json;
+mod opencode;
 mod script;
+pub mod template;
 
 /// All there are.
-pub const ALL: &[&dyn Runtime] = &[&claude::Claude, &script::Script, &command::Command];
+pub const ALL: &[&dyn Runtime] = &[
+    &claude::Claude,
+    &codex::Codex,
+    &gemini::Gemini,
+    &opencode::OpenCode,
+    &script::Script,
+    &command::Command,
+];
 
 /// The runtime of this name.
 #[must_use]
@@ -85,6 +98,11 @@ pub trait Runtime: Debug + Sync {
     fn may_be_silent(&self) -> bool {
         false
     }
+
+    /// How its program is asked about itself; `None` for what is nothing but a shell.
+    fn inquiry(&self) -> Option<&'static Inquiry> {
+        None
+    }
 }
 
 /// What a worker is at, as far as its output tells.
@@ -98,6 +116,34 @@ pub enum Phase {
     Over,
 }
 
+/// How a program is asked about itself, and what a person does about the answers. It tells its version by `--version`.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// The command that installs it.
+    pub install: &'static str,
+    /// The command that logs a person in.
+    pub log_in: &'static str,
+    /// The variable of an API key, by which every token is billed.
+    pub api_key: &'static str,
+    /// Arguments by which it says as whom it is logged in; empty where it cannot.
+    pub login: &'static [&'static str],
+    /// What it said to that; `None` where that tells nothing.
+    pub read_login: fn(&str) -> Option<Login>,
+    /// The `permission_mode` in which nobody is asked about anything, outside of any sandbox.
+    pub unguarded: Option<&'static str>,
+    /// Whether it keeps to what a repo's `worker_permissions` allow and deny.
+    pub heeds_rules: bool,
+}
+
+/// As whom a program is logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// As nobody.
+    Nobody,
+    /// As this, in words.
+    Somebody(String),
+}
+
 /// Makes normalised events of a worker's standard output, line by line.
 pub trait Reader: Debug + Send {
     /// Adds what `line` means to `events`: at least one event.
@@ -107,6 +153,9 @@ pub trait Reader: Debug + Send {
     fn phase(&self) -> Phase {
         Phase::Tool
     }
+
+    /// Sees a line of its standard error, which is output whatever it says: a program that cannot begin says there why.
+    fn complaint(&mut self, _: &str) {}
 
     /// What is to be said about the stream as a whole, once it has been read to its end and the worker has ended
     /// like this.
@@ -122,6 +171,8 @@ pub struct Launch {
     pub stdin: String,
     /// The whole of its environment.
     pub environment: BTreeMap<String, String>,
+    /// Files that have to be there before it starts, and what is in them. Nobody but its user may read them.
+    pub files: Vec<(Utf8PathBuf, String)>,
 }
 
 impl Launch {
@@ -132,7 +183,7 @@ impl Launch {
         {
             environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
-        Self { argv, stdin, environment }
+        Self { argv, stdin, environment, files: Vec::new() }
     }
 
     /// A command line of the configuration.
@@ -140,6 +191,12 @@ impl Launch {
         let argv = vec!["sh".to_owned(), "-c".to_owned(), command];
         Self::unattended(argv, String::new(), order.environment.clone())
     }
+}
+
+/// The model that a run asks for, or else the one that its runtime is configured with.
+fn model(order: &Order) -> Option<&str> {
+    let configured = order.runtime.model.as_deref().filter(|it| !it.is_empty());
+    order.spec.model.as_deref().or(configured)
 }
 
 /// An order that cannot be carried out, and why.

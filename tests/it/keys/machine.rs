@@ -167,8 +167,8 @@ pub(super) fn token_file_is_what_it_is_asked_with() {
 #[test]
 fn an_edited_configuration_is_in_force_without_a_restart() {
     let house = House::new();
-    house.claude("one");
-    house.claude("two");
+    house.agent("one");
+    house.agent("two");
     let runs = |program: &str, slots: u32| {
         house.says("", &format!("slots: {slots}"), &format!("runtimes: {{claude: {{program: {program}}}}}"));
         house.call(program, &[]);

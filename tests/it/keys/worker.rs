@@ -9,7 +9,7 @@ use crate::fleet::Fleet;
 #[test]
 pub(super) fn permissions_are_rules_of_the_command_line() {
     let house = House::new();
-    house.claude("claude");
+    house.agent("claude");
     let usual = house.call("claude", &[]);
     assert!(usual.flag("--disallowedTools").contains(&"Bash(git push:*)"), "{:?}", usual.arguments);
     house.says("worker_permissions: {allow: ['Bash(make *)'], deny: ['Bash(curl *)']}", "", "");
@@ -24,7 +24,7 @@ pub(super) fn permissions_are_rules_of_the_command_line() {
 #[test]
 pub(super) fn models_are_told_to_claude() {
     let house = House::new();
-    house.claude("claude");
+    house.agent("claude");
     assert_eq!(house.call("claude", &[]).flag("--model"), ["sonnet"]);
     house.says("", "", "models: {default: haiku, labels: {hard: opus}}");
     assert_eq!(house.call("claude", &[]).flag("--model"), ["haiku"]);
@@ -35,7 +35,7 @@ pub(super) fn models_are_told_to_claude() {
 #[test]
 pub(super) fn runtime_is_what_does_the_work() {
     let house = House::new();
-    house.claude("claude");
+    house.agent("claude");
     house.call("claude", &[]);
     house.says("", "", "runtime: script");
     let number = house.script_in("api", "touch ~/worked");
@@ -46,8 +46,8 @@ pub(super) fn runtime_is_what_does_the_work() {
 #[test]
 pub(super) fn program_is_what_runs() {
     let house = House::new();
-    house.claude("claude");
-    house.claude("other");
+    house.agent("claude");
+    house.agent("other");
     house.call("claude", &[]);
     for program in ["other", house.dir().join("bin/other").as_str(), "~/../bin/other", "./bin/other"] {
         house.says("", "", &format!("runtimes: {{claude: {{program: {program}}}}}"));
@@ -59,7 +59,7 @@ pub(super) fn program_is_what_runs() {
 pub(super) fn pass_env_lets_variables_through() {
     let mut house = House::new();
     house.set("PIN", "1234");
-    house.claude("claude");
+    house.agent("claude");
     let number = house.change();
     let seen = |runtime: &str| {
         match runtime {
@@ -80,7 +80,7 @@ pub(super) fn pass_env_lets_variables_through() {
 #[test]
 pub(super) fn options_of_claude_are_on_its_command_line() {
     let house = House::new();
-    house.claude("claude");
+    house.agent("claude");
     let call = house.call("claude", &[]);
     assert_eq!(call.flag("--permission-mode"), ["acceptEdits"]);
     assert_eq!(call.flag("--allowedTools"), ["Read", "Edit", "Write", "Bash", "Glob", "Grep"]);
@@ -129,14 +129,14 @@ pub(super) fn run_minutes_go_with_the_order() {
 #[test]
 fn a_key_that_would_do_nothing_is_refused_where_it_stands() {
     let house = House::new();
-    for runtime in ["script", "command"] {
+    for (runtime, known) in [("script", "pass_env"), ("command", "pass_env, model, argv")] {
         for key in ["program: sh", "permission_mode: plan", "allowed_tools: []", "setting_sources: user"] {
             house.says("", "", &format!("runtimes:\n  {runtime}:\n    pass_env: []\n    {key}"));
             let said = house.coord(["config"]).exits(2).stderr;
             let name = key.split(':').next().unwrap();
             let wanted = format!("runtimes.{runtime}: unknown key `{name}` at line 8");
             assert!(said.contains(&wanted), "{said}");
-            assert!(said.contains("known there: pass_env"), "{said}");
+            assert!(said.contains(&format!("known there: {known}")), "{said}");
         }
     }
 }

@@ -25,11 +25,12 @@ use serde_json::value::RawValue;
 use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
 use self::spent::Spent;
 use self::work::Work;
-use super::{Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 mod account;
 mod line;
+mod login;
 mod spent;
 mod work;
 
@@ -127,6 +128,18 @@ impl Runtime for Claude {
 
     fn account(&self, environment: &BTreeMap<String, String>) -> Option<AccountName> {
         account::account(environment)
+    }
+
+    fn inquiry(&self) -> Option<&'static Inquiry> {
+        Some(&Inquiry {
+            install: "npm install --global @anthropic-ai/claude-code",
+            log_in: "claude auth login",
+            api_key: "ANTHROPIC_API_KEY",
+            login: &["auth", "status", "--json"],
+            read_login: login::read,
+            unguarded: Some("bypassPermissions"),
+            heeds_rules: true,
+        })
     }
 }
 

@@ -1,12 +1,20 @@
-//! The runtime `command`: one command line, which is how tests are run.
+//! The runtime `command`: a command line. Tests run as one that the run brings; tasks are done by any program whose
+//! command line the configuration has, as [`template`](super::template) describes it.
+//!
+//! Such a program gets the prompt on its standard input or in a file, and works and commits in its directory. What it
+//! prints are its own words, so it can report with `STATUS:` and `STUCK:`; how it went is told by its exit status and
+//! by git.
 
 use coord_core::run::RunKind;
 use coord_proto::run::RunSpec;
 
+use super::script::Reader as Spoken;
+use super::template::{self, Placeholder};
 use super::{Launch, Plain, Reader, Runtime, Unlaunchable};
+use crate::layout::Home;
 use crate::order::{Order, RuntimeConfig};
 
-/// A command line for the shell.
+/// A command line.
 #[derive(Debug)]
 pub(super) struct Command;
 
@@ -16,37 +24,63 @@ impl Runtime for Command {
     }
 
     fn about(&self) -> &'static str {
-        "The runtime that runs `build_command` and `test_command`."
+        "Any program; and what runs `build_command` and `test_command`."
     }
 
     fn settings(&self) -> RuntimeConfig {
-        RuntimeConfig::default()
+        RuntimeConfig { argv: Some(Vec::new()), model: Some(String::new()), ..RuntimeConfig::default() }
     }
 
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        false
+    fn does_tasks(&self, config: &RuntimeConfig) -> bool {
+        config.argv.as_ref().is_some_and(|it| !it.is_empty())
     }
 
-    fn program<'a>(&self, spec: &'a RunSpec, _: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
-        match spec.command {
-            Some(_) => Ok("sh"),
-            None => {
-                Err(Unlaunchable("the runtime `command` needs a command, and the run has none".to_owned()))
-            }
+    fn program<'a>(&self, spec: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
+        if spec.command.is_some() {
+            return Ok("sh");
         }
+        let program = config.argv.as_ref().filter(|_| spec.kind.is_agent_work()).and_then(|it| it.first());
+        program.map(String::as_str).ok_or_else(|| {
+            let what = "the runtime `command` needs a command, and the run has none";
+            let cure = "`runtimes.command.argv` is what does tasks";
+            Unlaunchable(if spec.kind.is_agent_work() { format!("{what}: {cure}") } else { what.to_owned() })
+        })
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {
-        let command = order.spec.command.clone();
-        let command = command.ok_or_else(|| Unlaunchable("the order names no command".to_owned()))?;
-        Ok(Launch::shell(order, command))
+        if let Some(command) = &order.spec.command {
+            return Ok(Launch::shell(order, command.clone()));
+        }
+        self.program(&order.spec, &order.runtime)?;
+        let template = order.runtime.argv.as_deref().unwrap_or_default();
+        let asks = |placeholder| template.iter().any(|it| template::names(it, placeholder));
+        let model = super::model(order);
+        if asks(Placeholder::Model) && model.is_none() {
+            let what = "`runtimes.command.argv` asks for a model, and there is none: \
+                        `coord assign --model` names one, and so does `runtimes.command.model`";
+            return Err(Unlaunchable(what.to_owned()));
+        }
+        let prompt_file = Home::new(&*order.home).run(order.spec.run).prompt();
+        let argv = template.iter().map(|it| {
+            template::fill(it, |place| match place {
+                Placeholder::Model => model.unwrap_or_default(),
+                Placeholder::PromptFile => prompt_file.as_str(),
+            })
+        });
+        let argv = argv.collect();
+        let (prompt, environment) = (order.spec.prompt.clone(), order.environment.clone());
+        if asks(Placeholder::PromptFile) {
+            let launch = Launch::unattended(argv, String::new(), environment);
+            return Ok(Launch { files: vec![(prompt_file, prompt)], ..launch });
+        }
+        Ok(Launch::unattended(argv, prompt, environment))
     }
 
     fn may_be_silent(&self) -> bool {
         true
     }
 
-    fn reader(&self, _: RunKind) -> Box<dyn Reader> {
-        Box::new(Plain)
+    fn reader(&self, kind: RunKind) -> Box<dyn Reader> {
+        if kind.is_agent_work() { Box::<Spoken>::default() } else { Box::new(Plain) }
     }
 }

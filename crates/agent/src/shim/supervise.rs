@@ -19,6 +19,7 @@ use super::follow::Followed;
 use super::guard::Guard;
 use super::watchdog::Watchdog;
 use super::{ShimError, now, resume};
+use crate::durable;
 use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
@@ -182,6 +183,10 @@ impl Supervision {
             return Ok(Err(Unstarted::Cancelled));
         }
         let argv = launch.argv.clone();
+        for (path, text) in &launch.files {
+            let written = durable::write(path, text.as_bytes());
+            written.map_err(|source| ShimError::File { path: path.clone(), source })?;
+        }
         let (worktree, run) = (&self.order.worktree, self.order.spec.run);
         let mut child = match Child::start(launch, worktree, run, &mut self.containment) {
             Ok(child) => child,

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use coord_agent::runtime::Runtime;
-use coord_core::name::RepoName;
+use coord_agent::runtime::template::{self, Placeholder};
+use coord_agent::runtime::{self, Runtime};
+use coord_core::name::{RepoName, RuntimeName};
 
 use super::error::{ConfigError, nearest};
 use super::file::File;
@@ -104,7 +105,12 @@ impl Checker<'_> {
         let names: Vec<_> = for_tasks(&self.file.runtimes).map(Runtime::name).collect();
         if !names.contains(&runtime.as_str()) {
             let what = format!("`{runtime}` is no runtime that does tasks");
-            let cure = format!("there are {}", names.join(", "));
+            let known = runtime::named(runtime).is_some();
+            let cure = if known {
+                format!("give `runtimes.{runtime}.argv` the command line that does them")
+            } else {
+                format!("there are {}", names.join(", "))
+            };
             return Err(self.error(what, &[Step::Key("runtime")], cure));
         }
         for name in self.file.limits.runtimes.keys() {
@@ -122,6 +128,22 @@ impl Checker<'_> {
                     let cure = format!("remove the key `{key}`, or give it a value");
                     return Err(self.error(format!("`{key}` of the runtime `{name}` is empty"), &at, cure));
                 }
+            }
+            self.command_line(name, config.argv.as_deref().unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    /// What is a placeholder is one of ours.
+    fn command_line(&self, name: &RuntimeName, argv: &[String]) -> Result<(), ConfigError> {
+        for (index, argument) in argv.iter().enumerate() {
+            if let Some(unknown) = template::unknown(argument) {
+                let at =
+                    [Step::Key("runtimes"), Step::Key(name.as_str()), Step::Key("argv"), Step::Item(index)];
+                let what =
+                    format!("`{unknown}` in `argv` of the runtime `{name}` is nothing that can be put in");
+                let known = Placeholder::ALL.map(Placeholder::as_str).join(" and ");
+                return Err(self.error(what, &at, format!("there are {known}")));
             }
         }
         Ok(())

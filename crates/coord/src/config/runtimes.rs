@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub struct Runtimes(BTreeMap<RuntimeName, RuntimeConfig>);
 
 /// Every key that a runtime can take, with what it means and what its value is.
-const KEYS: [(&str, &str, Kind); 5] = [
+const KEYS: [(&str, &str, Kind); 7] = [
     (
         "program",
         "The program: a name that is looked up in `PATH`, or a path from here or from `~/`. Default: the runtime's own.",
@@ -37,6 +37,17 @@ const KEYS: [(&str, &str, Kind); 5] = [
         "How much a worker may do that is neither allowed nor denied, in the runtime's own words. Default: as much as \
          its task needs, in its worktree.",
         Kind::Text,
+    ),
+    (
+        "model",
+        "The model, unless `coord assign --model` says otherwise. Default: none is named, and the program has its own.",
+        Kind::Text,
+    ),
+    (
+        "argv",
+        "The command line that does tasks: any program, with its arguments. `{model}` and `{prompt_file}` in it are \
+         replaced; without the latter the prompt is on its standard input. Default: `[]`, which does no tasks.",
+        Kind::List,
     ),
     (
         "allowed_tools",
@@ -66,10 +77,10 @@ static KNOWN: LazyLock<(Vec<&str>, Vec<Vec<&str>>)> = LazyLock::new(|| {
 });
 
 impl Runtimes {
-    /// How a runtime is started; `None` when there is none of that name.
+    /// How a runtime is started.
     #[must_use]
-    pub fn get(&self, name: &RuntimeName) -> Option<&RuntimeConfig> {
-        self.0.get(name)
+    pub fn of(&self, runtime: &dyn Runtime) -> &RuntimeConfig {
+        self.0.get(&name(runtime)).expect("every runtime is there")
     }
 
     /// All of them, by name.
@@ -80,9 +91,11 @@ impl Runtimes {
 
     /// Has every program that is given as a path found from where the file stands.
     pub(super) fn place(&mut self, place: impl Fn(&str) -> String) {
-        for program in self.0.values_mut().filter_map(|it| it.program.as_mut()).filter(|it| it.contains('/'))
-        {
-            *program = place(program);
+        for config in self.0.values_mut() {
+            let first = config.argv.as_mut().and_then(|it| it.first_mut());
+            for program in config.program.as_mut().into_iter().chain(first).filter(|it| it.contains('/')) {
+                *program = place(program);
+            }
         }
     }
 }
@@ -100,8 +113,7 @@ pub(super) fn name(runtime: &dyn Runtime) -> RuntimeName {
 
 /// The runtimes that do tasks, configured like this.
 pub fn for_tasks(runtimes: &Runtimes) -> impl Iterator<Item = &'static dyn Runtime> {
-    let does_tasks = |it: &&dyn Runtime| runtimes.get(&name(*it)).is_some_and(|config| it.does_tasks(config));
-    runtime::ALL.iter().copied().filter(does_tasks)
+    runtime::ALL.iter().copied().filter(|it| it.does_tasks(runtimes.of(*it)))
 }
 
 /// The keys that a runtime takes, with their values.
@@ -190,6 +202,8 @@ impl<'de> Visitor<'de> for Entry {
                 "program" => config.program = Some(map.next_value()?),
                 "pass_env" => config.pass_env = map.next_value()?,
                 "permission_mode" => config.permission_mode = Some(map.next_value()?),
+                "model" => config.model = Some(map.next_value()?),
+                "argv" => config.argv = Some(map.next_value()?),
                 "allowed_tools" => config.allowed_tools = Some(map.next_value()?),
                 "setting_sources" => config.setting_sources = Some(map.next_value()?),
                 other => unreachable!("`{other}` is in KEYS and is not read"),

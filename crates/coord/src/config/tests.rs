@@ -164,6 +164,15 @@ fn whatever_else_is_wrong_is_named_with_its_line() {
             "repos:\n- name: api\nruntimes:\n  claude:\n    permission_mode: ''\n",
             "`permission_mode` of the runtime `claude` is empty (line 5)",
         ),
+        (
+            "repos:\n- name: api\nruntimes:\n  command:\n    argv: [x, '--model={modle}']\n",
+            "`{modle}` in `argv` of the runtime `command` is nothing that can be put in (line 5)",
+        ),
+        ("repos:\n- name: api\nruntime: command\n", "`command` is no runtime that does tasks (line 3)"),
+        (
+            "repos:\n- name: api\nruntimes:\n  codex:\n    pass_env: 3\n",
+            "runtimes.codex.pass_env: invalid type: integer `3`, expected a sequence (line 5)",
+        ),
         ("repos:\n- name: api\nlimits:\n  run_minutes: 0\n", "limits.run_minutes: invalid value"),
         ("repos:\n- name: api\nlimits:\n  idle: soon\n", "limits: `soon` is no duration"),
         ("repos:\n- name: api\n  limits: {memory: lots}\n", "repos[0].limits: `lots` is no size"),
@@ -199,7 +208,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.here.as_ref(), Some(&machine.name));
     assert_eq!(config.limits.longest(), Duration::from_secs(7200));
     assert!(config.repos[0].permissions.deny.contains(&"Bash(gh *)".to_owned()));
-    let claude = config.runtimes.get(&"claude".parse().unwrap()).unwrap();
+    let claude = &config.runtimes.all()[&"claude".parse().unwrap()];
     assert_eq!(claude.permission_mode.as_deref(), Some("acceptEdits"));
 }
 

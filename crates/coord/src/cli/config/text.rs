@@ -127,11 +127,14 @@ fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
 }
 
 fn runtime_lines(config: &RuntimeConfig) -> Vec<String> {
-    let RuntimeConfig { program, pass_env, permission_mode, allowed_tools, setting_sources } = config;
+    let RuntimeConfig { program, pass_env, permission_mode, model, argv, allowed_tools, setting_sources } =
+        config;
     let text = |label, value: &Option<String>| value.as_ref().map(|it| fact(label, it));
     let list = |label, value: &Option<Vec<String>>| value.as_ref().map(|it| fact(label, &or(it, "(none)")));
     let lines = [
         text("program", program),
+        list("runs", argv),
+        model.as_ref().map(|it| fact("model", if it.is_empty() { "(its own)" } else { it })),
         text("mode", permission_mode),
         list("allowed", allowed_tools),
         text("settings", setting_sources),
