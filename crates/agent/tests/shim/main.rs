@@ -2,6 +2,8 @@
 //!
 //! This program is the shim as well: started with the variable below, its test `shim_process` is one.
 
+mod agents;
+mod conformance;
 mod contain;
 mod ending;
 mod fixture;

@@ -122,3 +122,34 @@ fn a_test_is_judged_by_its_exit_status() {
     assert!(passed.git.tree.is_some() && passed.git.head == passed.git.base);
     assert_eq!(test(2, "exit 3").outcome, Outcome::Failed { reason: "exit status 3".to_owned() });
 }
+
+#[test]
+fn any_program_does_a_task_by_its_command_line_and_the_prompt_is_never_on_it() {
+    let place = Place::new();
+    let script = "#!/bin/sh\necho \"$@\"\ncat\ncat \"$3\"\nstat -c %a \"$3\"\necho STATUS: half way\n\
+                  echo x > new.txt && git add new.txt && git commit -qm new\n";
+    let program = place.world.write("bin/my-agent", script);
+    executable(&program);
+    let run = |number, model: Option<&str>, argv: &[&str]| {
+        let mut run = place.run(number, "command", |spec| {
+            spec.prompt = "the secret task\n".to_owned();
+            spec.model = model.map(str::to_owned);
+        });
+        run.order.runtime.argv = Some(argv.iter().map(|it| (*it).to_owned()).collect());
+        run
+    };
+    let filled = run(1, Some("m-1"), &[program.as_str(), "--model={model}", "-f", "{prompt_file}"]);
+    let (end, events) = filled.end();
+    assert_eq!(end.outcome, Outcome::Done, "{events:?}");
+    let said: Vec<_> = raw_lines(&events).into_iter().map(|it| String::from_utf8(it).unwrap()).collect();
+    let file = filled.dir.prompt();
+    assert_eq!(said, [&format!("--model=m-1 -f {file}"), "the secret task", "600", "STATUS: half way"]);
+    assert!(events.iter().any(|it| it.event == EventKind::Status { text: "half way".to_owned() }));
+    let fed = run(2, None, &["sh", "-c", "cat; exit 7"]);
+    let (end, events) = fed.end();
+    assert_eq!(raw_lines(&events), [b"the secret task"]);
+    assert_eq!((end.outcome.as_str(), end.exit), ("crashed", Some(WorkerExit::Code(7))));
+    assert!(!fed.dir.prompt().exists());
+    let lacking = run(3, None, &["sh", "-c", "true", "{model}"]).end().0.outcome;
+    assert!(matches!(&lacking, Outcome::SetupFailed { reason, .. } if reason.contains("asks for a model")));
+}
