@@ -30,6 +30,7 @@ mod merging;
 mod money;
 mod queue;
 mod refusals;
+mod runtimes;
 mod script;
 mod sessions;
 mod slash;
