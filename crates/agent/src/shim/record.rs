@@ -69,6 +69,7 @@ impl Supervision {
         let raw = match std::str::from_utf8(line) {
             // What a runtime has to say it says on its standard output.
             Ok(text) if stream == OutputStream::Stderr => {
+                reader.complaint(text);
                 self.events.push(EventKind::Output { stream, text: text.to_owned() });
                 RawLine::Bytes(line)
             }

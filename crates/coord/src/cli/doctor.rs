@@ -4,7 +4,6 @@
 //! GitHub; what cannot be found out is a warning that says so, never ok; no secret is printed. Checks are independent:
 //! one that fails hides no other, and those that wait for a network wait side by side.
 
-mod claude;
 mod fix;
 mod fleet;
 mod github;
@@ -12,7 +11,9 @@ mod local;
 mod probe;
 mod repos;
 mod slash;
+mod worker;
 
+use coord_agent::runtime;
 use futures_util::future::join3;
 use serde::Serialize;
 
@@ -115,11 +116,13 @@ async fn of_config(args: &Args, cx: &Context, config: &Config) -> Vec<Check> {
     checks.extend(github);
     checks.extend(fleet);
     checks.extend(slash::checks(cx, config));
-    let worker = claude::worker(cx, config);
-    let (claude, usable) = claude::checks(cx, config, &worker).await;
-    checks.extend(claude);
-    if args.probe && usable {
-        checks.push(probe::check(&worker).await);
+    for kind in runtime::ALL {
+        let Some(worker) = worker::worker(cx, config, *kind) else { continue };
+        let (seen, usable) = worker::checks(cx, config, &worker).await;
+        checks.extend(seen);
+        if args.probe && usable && config.runtime.as_str() == kind.name() {
+            checks.push(probe::check(&worker).await);
+        }
     }
     checks
 }

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::Check;
-use super::claude::{self, Worker};
+use super::worker::Worker;
 
 const SUBJECT: &str = "probe";
 /// How long one word may take.
@@ -84,7 +84,7 @@ async fn turn(worker: &Worker) -> std::io::Result<Answer> {
     let status = output.status;
     let exit =
         status.code().map_or_else(|| WorkerExit::Signal(status.signal().unwrap_or(0)), WorkerExit::Code);
-    let mut reader = claude::kind().reader(RunKind::Work);
+    let mut reader = worker.kind.reader(RunKind::Work);
     let mut events = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         reader.line(line, &mut events);

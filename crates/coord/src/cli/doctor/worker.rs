@@ -1,4 +1,4 @@
-//! Whether a claude worker could start, as which account it would be billed, and what it may do.
+//! Whether a worker could start, as which account it would be billed, and what it may do.
 //!
 //! Everything is asked of the program itself, with the very environment that a worker would have: what this
 //! shell could do is beside the point.
@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_agent::order::{Order, RuntimeConfig};
-use coord_agent::runtime::{self, Launch, Runtime};
+use coord_agent::runtime::{Inquiry, Launch, Login, Runtime};
 use coord_core::limits::RunLimits;
-use coord_core::name::{CommitSha, RuntimeName};
+use coord_core::name::CommitSha;
 use coord_core::repo::Permissions;
 use coord_core::run::RunKind;
 use coord_core::task::TaskRef;
 use coord_proto::run::{Checkout, RunSpec};
-use serde::Deserialize;
 use tokio::process::Command;
 
 use super::Check;
@@ -25,13 +24,13 @@ use crate::context::Context;
 
 /// How long the program may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The variable that turns a subscription into a bill per token.
-const API_KEY: &str = "ANTHROPIC_API_KEY";
 
 /// A worker as it would be started.
 pub(super) struct Worker {
+    pub(super) kind: &'static dyn Runtime,
     pub(super) launch: Launch,
     config: RuntimeConfig,
+    inquiry: &'static Inquiry,
     /// Whether the agent server would have an API key that it keeps to itself.
     key_withheld: bool,
     /// Whose environment it is.
@@ -41,55 +40,45 @@ pub(super) struct Worker {
 impl Worker {
     /// How a login that is not accepted becomes one that is.
     pub(super) fn to_log_in(&self) -> String {
-        if self.launch.environment.contains_key(API_KEY) {
+        let Inquiry { api_key, log_in, .. } = self.inquiry;
+        if self.launch.environment.contains_key(*api_key) {
             format!(
-                "set a valid {API_KEY} in the environment of {}, or take it out of runtimes.claude.pass_env",
-                self.from
+                "set a valid {api_key} in the environment of {}, or take it out of runtimes.{}.pass_env",
+                self.from,
+                self.kind.name()
             )
         } else {
-            "claude auth login".to_owned()
+            (*log_in).to_owned()
         }
+    }
+
+    /// Whether it is what does the work unless somebody says otherwise.
+    fn is_wanted(&self, config: &Config) -> bool {
+        config.runtime.as_str() == self.kind.name()
     }
 }
 
-/// What the program says about its login.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Login {
-    logged_in: bool,
-    auth_method: String,
-    api_key_source: Option<String>,
-    email: Option<String>,
-    subscription_type: Option<String>,
-}
-
-fn name() -> RuntimeName {
-    "claude".parse().expect("it is a runtime name")
-}
-
-/// The runtime that is looked at.
-pub(super) fn kind() -> &'static dyn Runtime {
-    runtime::named(&name()).expect("there is that runtime")
-}
-
-/// The command line and environment of a worker that is asked one tiny question.
-pub(super) fn worker(cx: &Context, config: &Config) -> Worker {
-    let kind = kind();
-    let runtime = config.runtimes.get(&name()).cloned().unwrap_or_else(|| kind.settings());
+/// The command line and environment of a worker that is asked one tiny question; `None` of a runtime that is nothing
+/// but a shell.
+pub(super) fn worker(cx: &Context, config: &Config, kind: &'static dyn Runtime) -> Option<Worker> {
+    let inquiry = kind.inquiry()?;
+    let runtime = config.runtimes.of(kind).clone();
     let (base, from) = match server_environment(cx) {
         Some(environment) => (environment, "the running agent server"),
         None => (cx.environment.clone(), "this shell, which would start the agent server"),
     };
     let environment = coord_agent::environment::reduce(&base, &runtime.pass_env);
-    let order = order(cx, config, runtime.clone(), environment);
-    let launch = kind.launch(&order).expect("a claude order lacks nothing");
-    let key_withheld = base.contains_key(API_KEY) && !launch.environment.contains_key(API_KEY);
-    Worker { launch, config: runtime, key_withheld, from }
+    let order = order(cx, config, kind, runtime.clone(), environment);
+    let launch = kind.launch(&order).expect("an order of an agent lacks nothing");
+    let key_withheld =
+        base.contains_key(inquiry.api_key) && !launch.environment.contains_key(inquiry.api_key);
+    Some(Worker { kind, launch, config: runtime, inquiry, key_withheld, from })
 }
 
 fn order(
     cx: &Context,
     config: &Config,
+    kind: &dyn Runtime,
     runtime: RuntimeConfig,
     environment: BTreeMap<String, String>,
 ) -> Order {
@@ -102,8 +91,8 @@ fn order(
         attempt: 1,
         fence: 0,
         start_before: jiff::Timestamp::MAX,
-        runtime: name(),
-        model: Some(config.models.default.clone()),
+        runtime: kind.name().parse().expect("runtimes have names that are runtime names"),
+        model: kind.has_our_models().then(|| config.models.default.clone()),
         base_branch: repo.default_branch.clone(),
         branch: repo.default_branch.clone(),
         checkout: Checkout::Base,
@@ -149,77 +138,75 @@ fn server_environment(cx: &Context) -> Option<BTreeMap<String, String>> {
 /// Makes the check of what keeps a worker from starting.
 type Unusable = fn(String, String, String) -> Check;
 
-/// The checks, and whether there is any point in a probe.
+/// The checks, and whether there is any point in a probe. What nobody uses may be missing.
 pub(super) async fn checks(cx: &Context, config: &Config, worker: &Worker) -> (Vec<Check>, bool) {
-    let wanted = config.runtime == name();
-    // What nobody uses may be missing.
+    let wanted = worker.is_wanted(config);
     let fail: Unusable = if wanted { Check::fail } else { Check::warn };
+    let name = worker.kind.name();
     let version = match said(worker, &["--version"]).await {
         Ok(version) => version,
+        Err(_) if !wanted => return (Vec::new(), false),
         Err(problem) => {
             let seen = format!("{problem}; looked for it in the PATH of {}", worker.from);
-            let check =
-                fail("claude".to_owned(), seen, "npm install --global @anthropic-ai/claude-code".to_owned());
-            return (vec![check], false);
+            return (vec![fail(name.to_owned(), seen, worker.inquiry.install.to_owned())], false);
         }
     };
-    let mut checks = vec![Check::ok("claude", version.trim())];
+    let mut checks = vec![Check::ok(name, version.trim())];
     let (account, usable) = account(worker, fail).await;
     checks.push(account);
-    checks.extend(permissions(cx, config, worker));
+    if wanted {
+        checks.extend(permissions(cx, config, worker));
+    }
     (checks, usable)
 }
 
 async fn account(worker: &Worker, fail: Unusable) -> (Check, bool) {
-    let subject = "claude account".to_owned();
+    let Inquiry { api_key, log_in, login, read_login, .. } = worker.inquiry;
+    let name = worker.kind.name();
+    let subject = format!("{name} account");
     let withheld = if worker.key_withheld {
-        format!("; {API_KEY} is set but workers do not see it, since `pass_env` does not name it")
+        format!("; {api_key} is set but workers do not see it, since `pass_env` does not name it")
     } else {
         String::new()
     };
-    let login = match said(worker, &["auth", "status", "--json"]).await {
-        Ok(text) => serde_json::from_str::<Login>(&text).ok(),
-        Err(_) => None,
-    };
-    let Some(login) = login else {
-        let seen = format!("this version cannot say which account it would bill{withheld}");
-        return (Check::warn(subject, seen, "coord doctor --probe"), true);
-    };
-    if !login.logged_in {
-        let seen = format!("not logged in, in the environment of {}{withheld}", worker.from);
-        let cure = if worker.key_withheld {
-            format!(
-                "claude auth login; or, to be billed per token, name {API_KEY} in runtimes.claude.pass_env"
-            )
-        } else {
-            "claude auth login".to_owned()
-        };
-        return (fail(subject, seen, cure), false);
+    let told = if login.is_empty() { Err(String::new()) } else { said(worker, login).await };
+    let has_key = worker.launch.environment.contains_key(*api_key);
+    match told.ok().and_then(|it| read_login(&it)) {
+        Some(Login::Somebody(who)) if has_key => (Check::ok(subject, who), true),
+        Some(Login::Somebody(who)) => (Check::ok(subject, format!("{who}{withheld}")), true),
+        Some(Login::Nobody) => {
+            let seen = format!("not logged in, in the environment of {}{withheld}", worker.from);
+            let cure = if worker.key_withheld {
+                format!("{log_in}; or, to be billed per token, name {api_key} in runtimes.{name}.pass_env")
+            } else {
+                (*log_in).to_owned()
+            };
+            (fail(subject, seen, cure), false)
+        }
+        None if has_key => (Check::ok(subject, format!("an API key ({api_key}), billed per token")), true),
+        None => {
+            let seen = format!("{name} does not say which account it would bill{withheld}");
+            (Check::warn(subject, seen, "coord doctor --probe"), true)
+        }
     }
-    let seen = match &login.api_key_source {
-        Some(source) => format!("an API key ({source}), billed per token"),
-        None => format!("a login ({}){}{withheld}", login.auth_method, whose(&login)),
-    };
-    (Check::ok(subject, seen), true)
-}
-
-fn whose(login: &Login) -> String {
-    let plan = login.subscription_type.as_ref().map(|it| format!("subscription {it}"));
-    let parts: Vec<_> = plan.into_iter().chain(login.email.clone()).collect();
-    if parts.is_empty() { String::new() } else { format!(", {}", parts.join(" of ")) }
 }
 
 fn permissions(cx: &Context, config: &Config, worker: &Worker) -> Vec<Check> {
     let subject = "permissions";
-    let mode = worker.config.permission_mode.as_deref().unwrap_or_default();
+    let name = worker.kind.name();
+    let Inquiry { unguarded, heeds_rules, .. } = worker.inquiry;
+    let mode = worker.config.permission_mode.as_deref();
     let mut checks = Vec::new();
-    if mode == "bypassPermissions" {
-        let seen = "claude workers ask nobody about anything and may do all that you may, without a sandbox";
-        checks.push(Check::warn(subject, seen, format!("permission_mode: acceptEdits in {}", config.path)));
+    if mode.is_some() && mode == *unguarded {
+        let seen = format!(
+            "{name} workers ask nobody about anything and may do all that you may, without a sandbox"
+        );
+        let usual = worker.kind.settings().permission_mode.unwrap_or_default();
+        checks.push(Check::warn(subject, seen, format!("permission_mode: {usual} in {}", config.path)));
     }
     let open: Vec<_> =
         config.repos.iter().filter(|it| it.permissions.deny.is_empty()).map(|it| it.name.as_str()).collect();
-    if !open.is_empty() {
+    if *heeds_rules && !open.is_empty() {
         let seen = format!("nothing is denied to workers on {}", open.join(", "));
         checks.push(Check::warn(subject, seen, format!("remove `deny: []` in {}", config.path)));
     }
@@ -234,8 +221,13 @@ fn permissions(cx: &Context, config: &Config, worker: &Worker) -> Vec<Check> {
         ));
     }
     if checks.is_empty() {
-        let seen = format!("{mode}, with a list of what is denied");
-        checks.push(Check::ok(subject, seen));
+        let mode = mode.unwrap_or("what its own configuration allows");
+        let rules = if *heeds_rules {
+            "with a list of what is denied"
+        } else {
+            "and `worker_permissions` do nothing here"
+        };
+        checks.push(Check::ok(subject, format!("{mode}, {rules}")));
     }
     checks
 }
@@ -255,8 +247,9 @@ async fn said(worker: &Worker, arguments: &[&str]) -> Result<String, String> {
         Ok(Err(error)) => return Err(format!("`{program}` cannot be run: {error}")),
         Err(_) => return Err(format!("`{program} {}` does not answer", arguments.join(" "))),
     };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // `auth status` fails when nobody is logged in, and still says so.
+    // Some say that nobody is logged in where complaints go, and all fail with it.
+    let text = if output.stdout.is_empty() { &output.stderr } else { &output.stdout };
+    let text = String::from_utf8_lossy(text).into_owned();
     if text.trim().is_empty() {
         Err(format!("`{program}` ended with {} and said nothing", output.status))
     } else {
