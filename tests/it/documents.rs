@@ -163,6 +163,25 @@ fn what_did_not_go_well() {
 }
 
 #[test]
+fn what_is_gone_on_with() {
+    let fleet = scripted();
+    let fleet = &fleet;
+    fleet.add(&["Break the tests", "--body", &WORK.replace("tide", "apple")]);
+    assert_eq!(fleet.work(1), "done");
+    document(fleet, 1, &["test", "1"]);
+    let plan = document(fleet, 0, &["fix", "1", "--guidance", "one list only", "--dry-run"]);
+    assert_eq!(
+        (&plan["data"]["run"]["kind"], &plan["data"]["session"]["how"]),
+        (&"fix".into(), &"new".into())
+    );
+    kept!("fix", fleet, &document(fleet, 0, &["fix", "1", "--guidance", "one list only"]));
+    assert_ne!(fleet.wait("1")["outcome"]["kind"], "done");
+    document(fleet, 5, &["resume-stuck", "1", "--guidance", "go on"]);
+    kept!("retry", fleet, &document(fleet, 0, &["retry", "1"]));
+    fleet.wait("1");
+}
+
+#[test]
 fn what_has_to_wait_for_its_start() {
     let fleet = scripted();
     fleet.reconfigure("slots: 40", "slots: 1");

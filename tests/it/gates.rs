@@ -47,7 +47,7 @@ fn what_a_worker_gave_up_on_is_proposed_when_a_person_has_found_it_good() {
     let next = || text(&fleet.coord(["why", &id, "--json"]).success().json()["next"][0]["command"]);
     let refused = fleet.coord(["pr", &id]).exits(5);
     assert!(refused.stderr.contains(&format!("`{}`", next())), "{}", refused.stderr);
-    assert_eq!(next(), format!("coord assign auto api {number}"));
+    assert_eq!(next(), format!("coord resume-stuck api#{number} --guidance \"how to go on\""));
     assert!(refused.stderr.contains(&format!("`coord test api#{number} --passed`")), "{}", refused.stderr);
     fleet.coord(["test", &id, "--passed"]).success();
     assert_eq!(next(), format!("coord pr api#{number}"));

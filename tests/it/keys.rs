@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 74] = [
+const STORIES: [(&str, fn()); 88] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -112,6 +112,7 @@ const STORIES: [(&str, fn()); 74] = [
     ("retention.rescue_days", upkeep::retention_is_how_long_what_runs_leave_is_kept),
     ("retention.log_megabytes", upkeep::retention_is_how_long_what_runs_leave_is_kept),
     ("rescue.push", upkeep::rescue_push_sends_what_was_left_to_origin_once_it_was_looked_through),
+    ("limits.attempts", worker::attempts_are_how_many_may_fail),
 ];
 
 /// A value for every key that is none of the defaults.
@@ -173,6 +174,7 @@ limits:
   processes: 47
   disk: 48
   log: 49
+  attempts: 39
   work: {idle: 50}
   test: {idle: none}
   runtimes:

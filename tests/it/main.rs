@@ -20,6 +20,7 @@ mod machine;
 mod proxy;
 mod wire;
 
+mod again;
 mod gates;
 mod github;
 mod happy;

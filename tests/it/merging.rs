@@ -23,7 +23,7 @@ fn two_changes_that_pass_alone_and_fail_together_are_not_both_merged() {
     let why = why(&fleet, second);
     let because = why["because"].to_string();
     assert!(because.contains("tests: failed"), "{why:#}");
-    assert_eq!(why["next"]["command"], format!("coord assign auto api {second}"));
+    assert_eq!(why["next"]["command"], format!("coord fix api#{second}"));
     // It is known to fail on this base: asking again changes nothing and tests nothing.
     let runs = tested(&fleet, second).len();
     assert_eq!(tasks(&merge(&fleet, &[], 5)["parked"]), [second]);

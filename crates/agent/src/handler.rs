@@ -17,7 +17,7 @@ use coord_proto::client::Started;
 use coord_proto::gc::Cleared;
 use coord_proto::health::{Health, RepoView};
 use coord_proto::problem::{Problem, ProblemKind};
-use coord_proto::run::{RunList, RunView};
+use coord_proto::run::{RunList, RunView, TRANSCRIPT_LIMIT};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
@@ -60,23 +60,23 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// All of a body. One that is too long is read and dropped for a while longer: a client that is still writing
 /// would find its connection gone instead of the answer.
-async fn whole(body: Body) -> Answer<Vec<u8>> {
+async fn whole(body: Body, limit: usize, hint: &str) -> Answer<Vec<u8>> {
     let mut chunks = body.into_data_stream();
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
         length += chunk.len();
-        if length > 4 * BODY_LIMIT {
+        if length > 4 * limit {
             break;
         }
-        if length <= BODY_LIMIT {
+        if length <= limit {
             kept.extend_from_slice(&chunk);
         }
     }
-    if length > BODY_LIMIT {
-        let detail = format!("the body is longer than {BODY_LIMIT} bytes");
+    if length > limit {
+        let detail = format!("the body is longer than {limit} bytes");
         let Refusal(problem) = bad(StatusCode::PAYLOAD_TOO_LARGE, detail);
-        return Err(Refusal(problem.hinted("shorten the task, or put what is long into a file of the repo")));
+        return Err(Refusal(problem.hinted(hint)));
     }
     Ok(kept)
 }
@@ -106,7 +106,8 @@ pub(crate) async fn start(
     Id(run): Id,
     body: Body,
 ) -> Answer<(StatusCode, Json<RunView>)> {
-    let body = whole(body).await?;
+    let hint = "shorten the task, or put what is long into a file of the repo";
+    let body = whole(body, BODY_LIMIT, hint).await?;
     let spec =
         serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
     let (started, view) = server.start(run, spec).await?;
@@ -122,7 +123,7 @@ pub(crate) async fn stop(State(server): Server, Id(run): Id) -> Answer<Json<RunV
 }
 
 pub(crate) async fn clear_up(State(server): Server, body: Body) -> Answer<Json<Cleared>> {
-    let body = whole(body).await?;
+    let body = whole(body, BODY_LIMIT, "name fewer tasks, or none for all of them").await?;
     let asked =
         serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(Json(server.clear_up(asked).await?))
@@ -169,6 +170,24 @@ pub(crate) async fn log(State(server): Server, Id(run): Id, headers: HeaderMap) 
             Ok((StatusCode::PARTIAL_CONTENT, plain, sized, body).into_response())
         }
     }
+}
+
+pub(crate) async fn transcript(State(server): Server, Id(run): Id) -> Answer<Response> {
+    let path = server.transcript(run).await?;
+    let opened = tokio::task::spawn_blocking(move || stream::open(&path)).await;
+    let opened = opened.map_err(std::io::Error::from).flatten();
+    let (file, length) = opened.map_err(|error| {
+        Problem::new(ProblemKind::Internal, format!("cannot read the transcript of run {run}: {error}"))
+    })?;
+    let body = file.map_or_else(Body::empty, |file| stream::bytes(file, 0, length));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+pub(crate) async fn leave_transcript(State(server): Server, Id(run): Id, body: Body) -> Answer<StatusCode> {
+    let limit = usize::try_from(TRANSCRIPT_LIMIT).unwrap_or(usize::MAX);
+    let body = whole(body, limit, "begin a new session instead: `--fresh`").await?;
+    server.leave_transcript(run, body).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn no_such_path() -> Refusal {

@@ -21,6 +21,7 @@
 //!     unpushed.json        its commits are not on origin yet: why, and how often that was tried
 //!     pushed.json          they were not at its end, and are since then
 //!     gone.json            when everything else of it went but its spec and its exit record
+//!     transcript.jsonl     the transcript of its session, mode 0600: sent for it before it started, or kept at its end
 //!     collected            empty: its worktree is dealt with and its end is in the feed, nothing is left to do
 //! ```
 
@@ -211,6 +212,12 @@ impl RunDir {
     /// When the directory cannot be read.
     pub fn room(&self) -> io::Result<u64> {
         self.may_go()?.iter().map(|it| size(it)).sum()
+    }
+
+    /// The transcript of its session.
+    #[must_use]
+    pub fn transcript(&self) -> Utf8PathBuf {
+        self.0.join("transcript.jsonl")
     }
 
     /// The mark that nothing is left to do for the run.

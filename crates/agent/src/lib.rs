@@ -29,6 +29,8 @@ mod fence;
 mod handler;
 mod journal;
 mod looked;
+mod restore;
 mod router;
 mod stream;
 mod supervisor;
+mod transcript;

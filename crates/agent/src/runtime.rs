@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::StreamFacts;
 use coord_core::name::{AccountName, RuntimeName};
 use coord_core::outcome::WorkerExit;
@@ -91,6 +91,17 @@ pub trait Runtime: Debug + Sync {
     /// What authenticates a worker that sees this environment, by a name that tells nothing of the secret and is the
     /// same wherever that is used; `None` where nothing does, or nobody can tell.
     fn account(&self, _environment: &BTreeMap<String, String>) -> Option<AccountName> {
+        None
+    }
+
+    /// Where it keeps the transcript of a session that works in `worktree`; `None` where it keeps none that could be
+    /// moved.
+    fn transcript(
+        &self,
+        _environment: &BTreeMap<String, String>,
+        _worktree: &Utf8Path,
+        _session: &str,
+    ) -> Option<Utf8PathBuf> {
         None
     }
 

@@ -41,6 +41,7 @@ mod prepare;
 mod rescues;
 mod shims;
 mod start;
+mod transcript;
 mod view;
 
 /// How many runs a page of the list holds.
@@ -127,6 +128,7 @@ impl Live {
             worktree,
             unpushed: None,
             pushed_at: None,
+            session: None,
         }
     }
 }
@@ -214,7 +216,14 @@ impl Supervisor {
 
     /// One run.
     pub(crate) async fn view(self: &Arc<Self>, run: RunId) -> Result<RunView, Problem> {
-        self.off_loop("read the run", move |this| this.look(run)).await?.ok_or_else(|| unknown(run))
+        let looked = self.off_loop("read the run", move |this| {
+            let mut view = this.look(run)?;
+            if let Some(view) = view.as_mut().filter(|it| it.state.end().is_some()) {
+                view.session = this.session(run)?;
+            }
+            Ok(view)
+        });
+        looked.await?.ok_or_else(|| unknown(run))
     }
 
     /// Stops a run and returns once it has ended. One that has ended already stays as it is.

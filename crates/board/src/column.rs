@@ -152,7 +152,7 @@ pub(crate) fn run(row: &AnyRow) -> Result<Run, Error> {
     };
     Ok(Run {
         id: row.parsed("id")?,
-        kind: row.word("kind", &[RunKind::Work, RunKind::Test], RunKind::as_str)?,
+        kind: row.word("kind", &RunKind::ALL, RunKind::as_str)?,
         task: row.task("number")?,
         reservation,
         runtime: row.parsed("runtime")?,

@@ -345,14 +345,21 @@ pub(crate) async fn no_room(
     Ok(too_soon(last, placement.stagger, now))
 }
 
-/// The newest run of this kind that the task has had.
+/// The newest run of this sort that the task has had: of agent work, or a test.
 async fn newest(transition: &mut Transition, task: &TaskRef, kind: RunKind) -> Result<Option<Run>, Error> {
     let failed = transition.failed();
-    let sql = select_runs!(
-        "WHERE runs.repo = $1 AND runs.number = $2 AND runs.kind = $3
-         ORDER BY runs.fence DESC, runs.attempt DESC LIMIT 1"
-    );
-    let row = sqlx::query(sql).bind(task.repo.as_str()).bind(signed(task.number)).bind(kind.as_str());
+    let sql = if kind.is_agent_work() {
+        select_runs!(
+            "WHERE runs.repo = $1 AND runs.number = $2 AND runs.kind <> 'test'
+             ORDER BY runs.fence DESC, runs.attempt DESC LIMIT 1"
+        )
+    } else {
+        select_runs!(
+            "WHERE runs.repo = $1 AND runs.number = $2 AND runs.kind = 'test'
+             ORDER BY runs.fence DESC, runs.attempt DESC LIMIT 1"
+        )
+    };
+    let row = sqlx::query(sql).bind(task.repo.as_str()).bind(signed(task.number));
     let row = row.fetch_optional(transition.connection()).await.map_err(failed)?;
     row.as_ref().map(column::run).transpose()
 }

@@ -2,6 +2,7 @@
 //! the engine, what is printed.
 
 pub mod account;
+pub mod again;
 pub mod agent;
 pub mod assign;
 pub mod checkout;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod cost;
 pub mod doctor;
 pub mod done;
+pub mod fix;
 pub mod gc;
 pub mod init;
 pub mod log;
@@ -18,6 +20,8 @@ pub mod notify;
 pub mod pr;
 pub mod queue;
 pub mod rescue;
+pub mod resume_stuck;
+pub mod retry;
 pub mod session;
 pub mod shim;
 pub mod status;
@@ -71,10 +75,13 @@ pub enum Command {
     Wait(wait::Args),
     Log(log::Args),
     Stop(stop::Args),
+    Retry(retry::Args),
+    ResumeStuck(resume_stuck::Args),
     Checkout(checkout::Args),
     Rescue(rescue::Args),
     Gc(gc::Args),
     Test(test::Args),
+    Fix(fix::Args),
     Pr(pr::Args),
     Merge(merge::Args),
     Notify(notify::Args),

@@ -70,6 +70,8 @@ pub struct Config {
     pub models: Models,
     /// What runs may use up.
     pub limits: LimitRules,
+    /// How many attempts at a task may fail.
+    pub attempts: u32,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
     /// What may be spent.
@@ -168,6 +170,7 @@ impl Config {
                 runtimes: runtime::ALL.iter().filter(|it| it.has_our_models()).map(|it| name(*it)).collect(),
             },
             limits: rules,
+            attempts: limits.attempts.get(),
             stagger: Duration::from_secs(u64::from(concurrency.stagger_seconds)),
             money,
             on_limits: Limits {
@@ -243,6 +246,7 @@ impl Config {
             runtime: self.runtime.clone(),
             models: self.models.clone(),
             limits: self.limits.clone(),
+            attempts: self.attempts,
             stagger: self.stagger,
             money: self.money.clone(),
             on_limits: self.on_limits.clone(),

@@ -99,10 +99,13 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Wait(_)
         | Command::Log(_)
         | Command::Stop(_)
+        | Command::Retry(_)
+        | Command::ResumeStuck(_)
         | Command::Checkout(_)
         | Command::Rescue(_)
         | Command::Gc(_)
         | Command::Test(_)
+        | Command::Fix(_)
         | Command::Pr(_)
         | Command::Merge(_)
         | Command::Notify(_)
@@ -140,10 +143,13 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Wait(args) => cli::wait::run(args, cx, ui).await,
         Command::Log(args) => cli::log::run(args, cx, ui).await,
         Command::Stop(args) => cli::stop::run(args, cx, ui).await,
+        Command::Retry(args) => cli::retry::run(args, cx, ui).await,
+        Command::ResumeStuck(args) => cli::resume_stuck::run(args, cx, ui).await,
         Command::Checkout(args) => cli::checkout::run(args, cx, ui).await,
         Command::Rescue(args) => cli::rescue::run(args, cx, ui).await,
         Command::Gc(args) => cli::gc::run(args, cx, ui).await,
         Command::Test(args) => cli::test::run(args, cx, ui).await,
+        Command::Fix(args) => cli::fix::run(args, cx, ui).await,
         Command::Pr(args) => cli::pr::run(args, cx, ui).await,
         Command::Merge(args) => cli::merge::run(args, cx, ui).await,
         Command::Notify(args) => cli::notify::run(args, cx, ui).await,

@@ -2,10 +2,12 @@
 //!
 //! A command in backticks is a step out, as it stands; a test runs each of them.
 
+use coord_core::again::{Aim, Refusal, way_on};
 use coord_core::budget::Cap;
 use coord_core::name::MachineName;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
+use coord_engine::again::command;
 use coord_engine::error::Error;
 use coord_forge::github::error::GitHubError;
 use coord_git::apply::ApplyError;
@@ -38,6 +40,7 @@ impl From<Error> for CliError {
             | Error::NoRun(_)
             | Error::NotStarted(_)
             | Error::NotReady { .. }
+            | Error::NotAgain { .. }
             | Error::NothingPublished(_)
             | Error::Unfinished { .. }
             | Error::Conflict { .. }
@@ -78,6 +81,7 @@ fn kind(error: &Error) -> ErrorKind {
         Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
         Error::NoMachine { .. }
         | Error::NotReady { .. }
+        | Error::NotAgain { .. }
         | Error::NothingPublished(_)
         | Error::Unfinished { .. }
         | Error::Conflict { .. }
@@ -157,9 +161,11 @@ fn cure(error: &Error) -> Vec<String> {
         Error::NoRun(task) => format!("`coord assign auto {} {}` starts one", task.repo, task.number),
         Error::NoMachine { .. } => "`coord status` shows which machines are busy with what".to_owned(),
         Error::NotReady { task, blockers } => return blocked(task, blockers),
-        Error::Unfinished { task, .. } => {
+        Error::NotAgain { task, refusal } => instead(task, refusal),
+        Error::Unfinished { task, outcome } => {
+            let go_on = command(way_on(outcome, false).unwrap_or(Aim::Retry), task, false);
             return vec![
-                format!("`coord assign auto {} {}` lets a worker continue", task.repo, task.number),
+                format!("`{go_on}` lets its worker continue"),
                 format!("`coord test {task} --passed` says that what there is now is good all the same"),
             ];
         }
@@ -254,6 +260,26 @@ fn on_github(source: &GitHubError) -> Vec<String> {
         }
         GitHubError::Local { .. } => "`coord doctor` looks at the directory of the board".to_owned(),
     }]
+}
+
+/// What to do about a change that is not gone on with.
+fn instead(task: &TaskRef, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NeverRun => format!("`coord assign auto {} {}` starts one", task.repo, task.number),
+        Refusal::NotTheLast { .. } => {
+            format!("`coord why {task}` shows its runs; name the task, or the last one")
+        }
+        Refusal::UnderWay(run) => format!("`coord watch {run}` shows what it does"),
+        Refusal::WentWell(_) | Refusal::NothingWrong => {
+            format!(
+                "`coord test {task} --fail --reason \"what is wrong\"` says what is; then `coord fix {task}`"
+            )
+        }
+        Refusal::NotStuck { .. } => format!("`coord why {task}` says where it stands"),
+        Refusal::Exhausted { .. } => {
+            format!("look at what they tried: `coord why {task}`; `--force` has another one made")
+        }
+    }
 }
 
 fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {

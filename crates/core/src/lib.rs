@@ -16,6 +16,7 @@
 //! | [`claim`] | who else is at an issue, and whose words may become work |
 //! | [`readiness`], [`routing`] | whether a task may be dispatched, with every reason why not, and where to |
 //! | [`comment`] | what is said of a run on the forge, and when |
+//! | [`again`] | whether a change is gone on with after a run that was not its end, and in which session |
 //! | [`queue`] | whose turn it is among the runs that wait to start |
 //! | [`usage`], [`money`], [`ledger`] | what runs used up and cost, and who pays |
 //! | [`budget`] | what may be spent, and how much of it a run may take |
@@ -28,6 +29,7 @@
 //! What must always hold, whoever calls: `unknown` is never folded into ok, empty or zero; terminal states
 //! stay; evidence is bound to a head, a base and a tree, and says nothing about any other.
 
+pub mod again;
 pub mod budget;
 pub mod change;
 pub mod claim;

@@ -143,7 +143,7 @@ impl LimitRules {
     #[must_use]
     pub fn of(&self, repo: &RepoName, kind: RunKind, runtime: &RuntimeName) -> (Duration, RunLimits) {
         let kind = match kind {
-            RunKind::Work => &self.work,
+            RunKind::Work | RunKind::Fix => &self.work,
             RunKind::Test => &self.test,
         };
         let set = [self.runtimes.get(runtime), Some(kind), self.repos.get(repo)];

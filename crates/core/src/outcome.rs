@@ -125,6 +125,34 @@ impl Outcome {
     /// Stopped because a person asked.
     pub const STOPPED: Self = Self::Cancelled { reason: None };
 
+    /// Whether the worker failed at the task, rather than that something happened to it or that it was never let.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::NoChange
+            | Self::Dirty
+            | Self::Stuck { .. }
+            | Self::Refused { .. }
+            | Self::Context
+            | Self::Budget { .. }
+            | Self::Truncated
+            | Self::Timeout { .. }
+            | Self::Failed { .. }
+            | Self::Crashed { .. } => true,
+            Self::Done
+            | Self::Limited { .. }
+            | Self::Transient { .. }
+            | Self::Auth { .. }
+            | Self::Credit { .. }
+            | Self::Interrupted
+            | Self::Cancelled { .. }
+            | Self::Lost { .. }
+            | Self::PushFailed { .. }
+            | Self::SetupFailed { .. }
+            | Self::Unknown => false,
+        }
+    }
+
     /// Whether a run that ended like this was an attempt at its task: what an account or a network refused says
     /// nothing about the work.
     #[must_use]

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::again::Again;
 use crate::claim::Said;
 use crate::hours::Hours;
 use crate::id::RunId;
@@ -47,6 +48,8 @@ pub struct Wish {
     pub said: Said,
     /// Where it goes on, if another run was cut short there.
     pub parked: Option<Parked>,
+    /// From what it goes on; without it the task is given out anew.
+    pub again: Option<Again>,
 }
 
 /// A queued run, with what decides about it.

@@ -20,16 +20,22 @@ use crate::window::Window;
 pub enum RunKind {
     /// Does the task.
     Work,
+    /// Mends a change in which something was found wrong.
+    Fix,
     /// Builds and tests a merge result.
     Test,
 }
 
 impl RunKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Work, Self::Fix, Self::Test];
+
     /// The word used everywhere.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Work => "work",
+            Self::Fix => "fix",
             Self::Test => "test",
         }
     }
@@ -38,7 +44,7 @@ impl RunKind {
     #[must_use]
     pub fn is_agent_work(self) -> bool {
         match self {
-            Self::Work => true,
+            Self::Work | Self::Fix => true,
             Self::Test => false,
         }
     }

@@ -69,11 +69,12 @@ impl Happened {
     }
 }
 
-/// How many of these runs ended in which way, by the word of the outcome.
+/// How many of these runs, agent work or not as `kind` is, ended in which way, by the word of the outcome.
 #[must_use]
 pub fn outcomes(runs: &[Run], kind: RunKind) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
-    for end in runs.iter().filter(|it| it.kind == kind).filter_map(|it| it.state.end()) {
+    let of_sort = runs.iter().filter(|it| it.kind.is_agent_work() == kind.is_agent_work());
+    for end in of_sort.filter_map(|it| it.state.end()) {
         *counts.entry(end.outcome.as_str()).or_default() += 1;
     }
     counts

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use coord_board::{NewRun, Placement};
+use coord_core::again::{Rung, kind_of};
 use coord_core::budget::Budget;
+use coord_core::change::Change;
 use coord_core::claim;
 use coord_core::id::RunId;
 use coord_core::machine::Machine;
@@ -14,8 +16,9 @@ use coord_core::repo::Repo;
 use coord_core::routing::{Route, route};
 use coord_core::run::{Run, RunKind, next_attempt};
 use coord_core::task::{Task, TaskRef};
-use coord_proto::run::{Checkout, Resume};
+use coord_proto::run::Checkout;
 
+use crate::again::{Inherited, unparked};
 use crate::briefing::{self, Briefing};
 use crate::dispatch::Job;
 use crate::error::Error;
@@ -37,16 +40,18 @@ pub struct Assignment {
     pub branch: BranchName,
     /// Which attempt it would be.
     pub attempt: u32,
-    /// What the worker would be told.
+    /// What the worker would be told in a new session.
     pub prompt: String,
+    /// In which session it would go on; `None` where the task is given out anew, or that is decided when it starts.
+    pub rung: Option<Rung>,
     /// Every reason why it cannot be done now; empty means that it can.
     pub blockers: Vec<Blocker>,
     wish: Wish,
     run: RunId,
+    kind: RunKind,
     repo: Repo,
     checkout: Checkout,
-    /// The session that it goes on with.
-    resume: Option<Resume>,
+    inherited: Inherited,
     /// What the person decided against, and why.
     overridden: Vec<(String, String)>,
 }
@@ -60,9 +65,27 @@ impl Assignment {
 
     /// What its worker is to do, and in what.
     pub(crate) fn into_job(self) -> (BranchName, Job) {
-        let Repo { default_branch, setup, permissions, .. } = self.repo;
-        let (checkout, prompt, resume) = (self.checkout, self.prompt, self.resume);
-        (default_branch, Job { checkout, prompt, command: None, setup, permissions, resume })
+        let Self { repo, checkout, prompt, inherited, .. } = self;
+        let Repo { default_branch, setup, permissions, .. } = repo;
+        (default_branch, Job { checkout, prompt, command: None, setup, permissions, inherited })
+    }
+
+    /// Whether it goes on from another run.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.wish.again.is_some()
+    }
+
+    /// What it would be for.
+    #[must_use]
+    pub fn kind(&self) -> RunKind {
+        self.kind
+    }
+
+    /// What the worker would be told in the session that it would go on with, if it goes on with one.
+    #[must_use]
+    pub fn resumed_prompt(&self) -> Option<&str> {
+        self.inherited.resume.as_ref()?.prompt.as_deref()
     }
 }
 
@@ -111,7 +134,7 @@ impl Engine {
     ) -> Result<Assignment, Error> {
         let repo = self.repo(&task.repo)?.clone();
         // A person may have pushed to the change's branch since: that is where the next attempt goes on.
-        self.candidate(task).await?;
+        let candidate = self.candidate(task).await?;
         let task = self.fresh_task(task).await?;
         let mut active = self.live_runs().await?;
         active.retain(|it| Some(it.id) != queued);
@@ -128,19 +151,19 @@ impl Engine {
         let change = self.board.change(&task.task).await.map_err(Error::board("reading a change"))?;
         let branch =
             change.as_ref().map_or_else(|| branch_for(task.task.number, &task.title), |it| it.branch.clone());
-        let checkout = match change.as_ref().and_then(|it| it.head()) {
-            Some(head) => Checkout::Head { head: head.clone() },
-            None => Checkout::Base,
-        };
         let mut earlier = self.runs_of(&task.task).await?;
         earlier.retain(|it| it.kind.is_agent_work() && Some(it.id) != queued);
         let attempt = next_attempt(earlier.last());
-        let failures = self.failures(&task.task).await?;
+        let to = (&runtime, machine.as_ref().map(|it| &it.name));
+        let going_on = self.find_what_goes_on(&wish, &earlier, change.as_ref(), to).await?;
+        let kind = kind(&wish, &earlier);
+        let failures = self.failures(&task.task, candidate.as_ref()).await?;
         let run = queued.unwrap_or_else(clock::new_run_id);
         let claims = self.claims(&task, change.as_ref()).await?;
         let comments = self.trusted_comments(&task).await?;
         let briefing = Briefing {
             run,
+            kind,
             attempt,
             task: &task,
             repo: &repo,
@@ -148,15 +171,15 @@ impl Engine {
             extra: wish.briefing.as_deref(),
             earlier: &earlier,
             test_failure: (!failures.is_empty()).then_some(failures.as_str()),
+            before: None,
             comments: &comments,
         };
-        let parked = wish.parked.as_ref();
-        let resume =
-            parked.and_then(|it| Some(Resume { session: it.session.clone()?, rescue: it.rescue.clone() }));
-        let prompt = match parked {
-            Some(parked) if resume.is_some() => briefing::go_on(&briefing, &parked.why),
-            Some(_) | None => briefing::work(&briefing),
+        let (prompt, inherited) = match (&going_on, &wish.parked) {
+            (Some(found), _) => found.tell(&briefing),
+            (None, Some(parked)) => (briefing::work(&briefing), unparked(parked, &briefing)),
+            (None, None) => (briefing::work(&briefing), Inherited::default()),
         };
+        let rung = going_on.and_then(|it| it.rung);
         blockers.extend(readiness(&task, &waited, &active, &self.settings.repos, machine.as_ref()));
         blockers.extend(too_soon(self.last_start().await?, self.settings.stagger, clock::now()));
         blockers.extend(self.nothing_to_spend(&task.task, &runtime, &active).await?);
@@ -171,12 +194,14 @@ impl Engine {
             branch,
             attempt,
             prompt,
+            rung,
             blockers,
             wish,
             run,
+            kind,
             repo,
-            checkout,
-            resume,
+            checkout: checkout(change.as_ref()),
+            inherited,
             overridden,
         })
     }
@@ -226,7 +251,7 @@ impl Engine {
         }
         let new = NewRun {
             id: plan.run,
-            kind: RunKind::Work,
+            kind: plan.kind,
             task: task.clone(),
             runtime: plan.runtime.clone(),
             model: plan.model.clone(),
@@ -265,4 +290,23 @@ impl Engine {
         let by_label = || task.labels.iter().find_map(|it| models.labels.get(it)).cloned();
         asked.or_else(by_label).or_else(|| Some(models.default.clone()))
     }
+}
+
+/// Where a run on a change starts.
+fn checkout(change: Option<&Change>) -> Checkout {
+    match change.and_then(Change::head) {
+        Some(head) => Checkout::Head { head: head.clone() },
+        None => Checkout::Base,
+    }
+}
+
+/// What a run is for that is wished for after these.
+fn kind(wish: &Wish, earlier: &[Run]) -> RunKind {
+    let find = |id| earlier.iter().find(|it| it.id == id);
+    match (&wish.again, &wish.parked) {
+        (Some(again), _) => find(again.from).map(|from| kind_of(again.aim, from)),
+        (None, Some(parked)) => find(parked.of).map(|it| it.kind),
+        (None, None) => None,
+    }
+    .unwrap_or(RunKind::Work)
 }

@@ -3,6 +3,8 @@
 //! The text of a task is somebody's words, not ours: it is carried to the letter between two lines that it
 //! cannot contain, because they are chosen not to occur in it.
 
+mod again;
+
 use std::fmt::Write as _;
 
 use coord_core::forge::Comment;
@@ -12,11 +14,15 @@ use coord_core::repo::Repo;
 use coord_core::run::{Run, RunKind};
 use coord_core::task::Task;
 
+pub use self::again::{Before, resumed};
+
 /// Everything a briefing is made of.
 #[derive(Debug)]
 pub struct Briefing<'a> {
     /// The run that is briefed.
     pub run: RunId,
+    /// What it is for.
+    pub kind: RunKind,
     /// Which attempt it is.
     pub attempt: u32,
     /// The task it attempts.
@@ -31,6 +37,8 @@ pub struct Briefing<'a> {
     pub earlier: &'a [Run],
     /// What the last test of the change found, when it failed.
     pub test_failure: Option<&'a str>,
+    /// What it goes on from; `None` where the task is given out anew.
+    pub before: Option<&'a Before<'a>>,
     /// What was said under its issue by those whose words may become work, oldest first.
     pub comments: &'a [Comment],
 }
@@ -43,12 +51,17 @@ const COMMENT: usize = 4_000;
 /// How many comments: the newest.
 const COMMENTS: usize = 20;
 
-/// The prompt for a work run. Its first line says whose it is.
+/// The first line of every prompt, which says whose it is.
+fn head(briefing: &Briefing<'_>) -> String {
+    let Briefing { run, kind, attempt, task, .. } = briefing;
+    format!("coord: run={run} kind={} task={} attempt={attempt}\n\n", kind.as_str(), task.task)
+}
+
+/// The prompt for agent work in a new session.
 #[must_use]
 pub fn work(briefing: &Briefing<'_>) -> String {
-    let Briefing { run, attempt, task, repo, branch, extra, earlier, test_failure, comments } = *briefing;
-    let kind = RunKind::Work.as_str();
-    let mut text = format!("coord: run={run} kind={kind} task={} attempt={attempt}\n\n", task.task);
+    let Briefing { task, repo, branch, extra, earlier, test_failure, comments, before, .. } = *briefing;
+    let mut text = head(briefing);
     let paragraphs = [
         format!(
             "You are one of several workers on the repository `{}`. You are in a git worktree of your own, \
@@ -97,7 +110,9 @@ pub fn work(briefing: &Briefing<'_>) -> String {
         push(&mut text, &format!("The person who assigned it adds:\n{}", fenced("addition", extra)));
     }
     let failures = failures(earlier);
-    if !failures.is_empty() {
+    if let Some(before) = before {
+        push(&mut text, &again::history(briefing, before));
+    } else if !failures.is_empty() {
         push(
             &mut text,
             &format!("Earlier attempts, whose commits are on this branch where they had any:\n{failures}"),
@@ -113,9 +128,8 @@ pub fn work(briefing: &Briefing<'_>) -> String {
 /// the rest.
 #[must_use]
 pub fn go_on(briefing: &Briefing<'_>, why: &str) -> String {
-    let Briefing { run, attempt, task, branch, .. } = briefing;
-    let kind = RunKind::Work.as_str();
-    let mut text = format!("coord: run={run} kind={kind} task={} attempt={attempt}\n\n", task.task);
+    let branch = briefing.branch;
+    let mut text = head(briefing);
     push(
         &mut text,
         &format!(

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use coord_board::Saying;
+use coord_core::again::Aim;
 use coord_core::comment::{CommentEvent, Marker, due};
 use coord_core::id::RunId;
 use coord_core::ledger::Total;
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::settle::Settled;
-use crate::{Engine, blocking, clock, counted, machine_of, markdown};
+use crate::{Engine, again, blocking, clock, counted, machine_of, markdown};
 
 /// How much of a worker's last words is repeated, in characters.
 const WORDS: usize = 2000;
@@ -202,12 +203,10 @@ fn account((run, machine): (&Run, &MachineName), end: &RunEnd, branch: &str) -> 
 
 fn call(run: &Run, why: &str) -> String {
     format!(
-        "The worker of attempt {} says that it is stuck:\n\n{}\n\n`coord assign auto {} {} --briefing \"…\"` gives \
-         it to the next worker with what you have to say.",
+        "The worker of attempt {} says that it is stuck:\n\n{}\n\n`{}` has it go on with what you have to say.",
         run.attempt,
         markdown::block(why, WORDS),
-        run.task.repo,
-        run.task.number
+        again::command(Aim::Unstick, &run.task, false)
     )
 }
 

@@ -14,9 +14,10 @@ use coord_core::readiness::Blocker;
 use coord_core::repo::Permissions;
 use coord_core::run::{GitFacts, Leaked, Run, RunEnd, RunState, RuntimeReport};
 use coord_proto::client::{ClientError, Started};
-use coord_proto::run::{Checkout, Resume, RunSpec};
+use coord_proto::run::{Checkout, RunSpec};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::again::Inherited;
 use crate::error::Error;
 use crate::{Engine, chain, clock};
 
@@ -39,8 +40,8 @@ pub struct Job {
     pub setup: Option<String>,
     /// What the worker may and may not do.
     pub permissions: Permissions,
-    /// The session that the worker goes on with.
-    pub resume: Option<Resume>,
+    /// What it has of runs before it.
+    pub inherited: Inherited,
 }
 
 impl Engine {
@@ -72,6 +73,7 @@ impl Engine {
     pub(crate) async fn hand_over(&self, run: &Run, base_branch: BranchName, job: Job) -> Result<Run, Error> {
         let reservation = run.reservation.clone().ok_or(Error::NotStarted(run.id))?;
         let client = self.client(&reservation.machine)?;
+        self.carry_session(run.id, &job.inherited, &client).await;
         let reserved =
             self.board.reserved(run.id).await.map_err(Error::board("reading what a run may spend"))?;
         let mut spec = self.spec(run, base_branch, job, reservation.at + START_WINDOW);
@@ -109,7 +111,7 @@ impl Engine {
     }
 
     fn spec(&self, run: &Run, base_branch: BranchName, job: Job, start_before: Timestamp) -> RunSpec {
-        let Job { checkout, prompt, command, setup, permissions, resume } = job;
+        let Job { checkout, prompt, command, setup, permissions, inherited } = job;
         let (deadline, limits) = self.settings.limits.of(&run.task.repo, run.kind, &run.runtime);
         RunSpec {
             run: run.id,
@@ -128,7 +130,8 @@ impl Engine {
             setup,
             permissions,
             deadline_seconds: deadline.as_secs(),
-            resume,
+            resume: inherited.resume,
+            restore: inherited.restore,
             budget_usd: None,
             limits,
         }

@@ -5,9 +5,11 @@
 //! where the whole request comes to nothing by it.
 
 use camino::Utf8PathBuf;
+use coord_core::again::Refusal;
 use coord_core::id::RunId;
 use coord_core::merge::Hold;
 use coord_core::name::{BranchName, MachineName, RepoName};
+use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
 use coord_forge::github::error::GitHubError;
@@ -74,6 +76,14 @@ pub enum Error {
         /// Every reason.
         blockers: Vec<Blocker>,
     },
+    /// The change is not gone on with.
+    #[error("{task} is not gone on with: {refusal}")]
+    NotAgain {
+        /// The task.
+        task: TaskRef,
+        /// Why not.
+        refusal: Refusal,
+    },
     /// There are no commits to do this with.
     #[error("nothing has been published for {0} yet")]
     NothingPublished(TaskRef),
@@ -83,7 +93,7 @@ pub enum Error {
         /// The task.
         task: TaskRef,
         /// How it ended.
-        outcome: String,
+        outcome: Outcome,
     },
     /// The change does not merge cleanly.
     #[error("{task} does not merge cleanly into `{base}`: {}", .paths.join(", "))]

@@ -2,9 +2,11 @@
 
 use coord_core::gate::{GateRecord, Source, Verdict};
 use coord_core::id::RunId;
+use coord_core::merge::Candidate;
 use coord_core::task::TaskRef;
 use coord_proto::event::EventKind;
 
+use crate::again::wrong_on_forge;
 use crate::error::Error;
 use crate::follow::PATIENCE;
 use crate::{Engine, chain, machine_of};
@@ -17,7 +19,11 @@ const EXCERPT: usize = 4000;
 impl Engine {
     /// What was found wrong with a change, gate by gate. A test that failed is told with what it was run on,
     /// since it may well pass on the branch alone, and with the end of its output.
-    pub(crate) async fn failures(&self, task: &TaskRef) -> Result<String, Error> {
+    pub(crate) async fn failures(
+        &self,
+        task: &TaskRef,
+        candidate: Option<&Candidate>,
+    ) -> Result<String, Error> {
         let mut texts = Vec::new();
         for gate in self.board.gates(task).await.map_err(Error::board("reading gates"))? {
             let GateRecord { kind, evidence } = gate;
@@ -34,6 +40,7 @@ impl Engine {
                 "(not to be had now)".to_owned()
             }));
         }
+        texts.extend(candidate.into_iter().flat_map(wrong_on_forge));
         Ok(texts.join("\n"))
     }
 

@@ -9,6 +9,7 @@
 //! | a run is minted and handed to a machine | [`dispatch`] |
 //! | a queued run is started | [`queue`] |
 //! | a run that met a limit is queued again | [`park`] |
+//! | a session is carried to another machine | [`again`] |
 //! | an ended run is recorded, its work published, its evidence written | [`settle`] |
 //! | issues are taken in, and what people decide of them is written back | [`issue`] |
 //! | something is said of a run on the forge | [`comment`] |
@@ -23,6 +24,7 @@
 //! Deliberately absent: printing, argument parsing, reading files of configuration.
 
 pub mod account;
+pub mod again;
 pub mod assign;
 pub mod briefing;
 mod claim;

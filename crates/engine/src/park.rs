@@ -51,6 +51,7 @@ impl Engine {
                         trust: true,
                     },
                     parked: Some(parked),
+                    again: None,
                 },
             }),
         };

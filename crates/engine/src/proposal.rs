@@ -10,7 +10,7 @@ use coord_core::gate::{GateKind, GateStanding, GateState};
 use coord_core::ledger::Total;
 use coord_core::merge::{Candidate, Hold, gates};
 use coord_core::outcome::Outcome;
-use coord_core::run::{Run, RunEnd, RunKind};
+use coord_core::run::{Run, RunEnd};
 use coord_core::task::{Task, TaskRef, TaskState};
 use coord_forge::github::GitHub;
 use coord_forge::github::propose::{Allowed, NewPull, Proposed};
@@ -45,12 +45,12 @@ impl Engine {
         let wanted = self.task(task).await?;
         let candidate = self.published(task).await?;
         let runs = self.runs_of(task).await?;
-        let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
+        let last = runs.iter().rfind(|it| it.kind.is_agent_work());
         if let Some(live) = last.filter(|it| it.state.end().is_none()) {
             return Err(Error::Held { task: task.clone(), holds: vec![Hold::Working(live.id)] });
         }
         if let Some(end) = unfinished(last, &gates(&candidate)) {
-            return Err(Error::Unfinished { task: task.clone(), outcome: end.outcome.to_string() });
+            return Err(Error::Unfinished { task: task.clone(), outcome: end.outcome.clone() });
         }
         let (commits, stat) = self.contents(&candidate).await?;
         let body = body(&wanted, &candidate, &commits, stat, last);

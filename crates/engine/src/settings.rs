@@ -40,6 +40,8 @@ pub struct Settings {
     pub models: Models,
     /// What runs may use up.
     pub limits: LimitRules,
+    /// How many attempts at a task may fail before it is gone on with only by force.
+    pub attempts: u32,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
     /// What may be spent.

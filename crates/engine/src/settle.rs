@@ -136,7 +136,7 @@ impl Engine {
 
     async fn conclude(&self, run: &Run, mut end: RunEnd) -> Result<(), Error> {
         match run.kind {
-            RunKind::Work => {
+            RunKind::Work | RunKind::Fix => {
                 if let Some(reason) = self.publish(run, &end).await? {
                     end.outcome = Outcome::PushFailed { reason };
                 }

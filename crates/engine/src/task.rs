@@ -22,6 +22,15 @@ pub enum Named {
 }
 
 impl Named {
+    /// The run, if that is what was meant.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Task(_) => None,
+            Self::Run(run) => Some(run),
+        }
+    }
+
     /// The task meant, or the one that the run meant is for.
     #[must_use]
     pub fn task(&self) -> &TaskRef {

@@ -16,6 +16,7 @@ use coord_git::remote::{Expect, Push};
 use coord_git::store::Store;
 use coord_proto::run::Checkout;
 
+use crate::again::Inherited;
 use crate::dispatch::Job;
 use crate::error::Error;
 use crate::settle::test_reference;
@@ -92,7 +93,7 @@ impl Engine {
             command: Some(command),
             setup: repo.setup,
             permissions: Permissions::default(),
-            resume: None,
+            inherited: Inherited::default(),
         };
         self.dispatch(new, self.placement(&machine, None), job).await
     }

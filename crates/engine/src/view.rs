@@ -75,7 +75,7 @@ impl From<&Task> for TaskView {
 pub struct RunView {
     /// Its id.
     pub id: String,
-    /// `work` or `test`.
+    /// `work`, `fix` or `test`.
     pub kind: &'static str,
     /// The task it attempts, as `repo#number`.
     pub task: String,

@@ -1,15 +1,17 @@
 //! Why a task or a run is where it is: the state, what it waits for, and what happened so far.
 
+use coord_core::again::{Aim, failed_attempts, way_on};
 use coord_core::claim::{self, Said};
 use coord_core::event::{Event, Fact};
 use coord_core::gate::GateStanding;
 use coord_core::merge::{Hold, gates, verdict};
 use coord_core::readiness::blockers;
-use coord_core::run::{Run, RunKind, RunState};
+use coord_core::run::{Run, RunState};
 use coord_core::task::{TaskRef, TaskState};
 use serde::Serialize;
 
 use crate::Engine;
+use crate::again::{command, found_wrong};
 use crate::error::Error;
 use crate::proposal::unfinished;
 use crate::queue::Reason;
@@ -96,7 +98,8 @@ impl Engine {
             (TaskState::Open, None) => match candidate.filter(|it| it.change.head().is_some()) {
                 Some(candidate) => {
                     let holds = verdict(&candidate);
-                    published(&task.task, &runs, &holds, &standing)
+                    let way_on = self.way_on(&runs, found_wrong(&candidate));
+                    published(&task.task, &runs, &holds, (&standing, way_on))
                 }
                 None => self.unstarted(&task, &runs).await?,
             },
@@ -131,10 +134,26 @@ impl Engine {
         blockers.extend(claim::blockers(task, &claims, &self.settings.trusted, &Said::default()));
         let mut because: Vec<_> = blockers.iter().map(ToString::to_string).collect();
         because.extend(runs.last().into_iter().flat_map(ended));
-        let next = blockers.is_empty().then(|| Step::assign(&task.task, "give it to a worker"));
+        let step =
+            || self.way_on(runs, false).unwrap_or_else(|| Step::assign(&task.task, "give it to a worker"));
+        let next = blockers.is_empty().then(step);
         let state =
             if runs.is_empty() { "open; nothing has been run for it" } else { "open; nothing is published" };
         Ok(Position { state: state.to_owned(), because, next })
+    }
+
+    /// What goes on with a change that none of these runs has brought to its end.
+    fn way_on(&self, runs: &[Run], found_wrong: bool) -> Option<Step> {
+        let work: Vec<_> = runs.iter().filter(|it| it.kind.is_agent_work()).cloned().collect();
+        let last = work.last()?;
+        let reason = way_on(&last.state.end()?.outcome, found_wrong)?;
+        let why = match reason {
+            Aim::Retry => "go on where its last run ended",
+            Aim::Fix => "have it mended",
+            Aim::Unstick => "tell its worker how to go on",
+        };
+        let exhausted = failed_attempts(&work) >= self.settings.attempts;
+        Some(Step::new(command(reason, &last.task, exhausted), why))
     }
 }
 
@@ -153,7 +172,11 @@ fn under_way(settled: &Settled, run: &Run) -> Position {
     let state = format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str());
     let watch = format!("coord watch {}", run.id);
     let Some(place) = settled.queued.iter().position(|it| it.run == run.id) else {
-        let next = Some(Step::new(watch, "see what it does"));
+        let stuck = settled.live.get(&run.id).is_some_and(|it| it.stuck.is_some());
+        let next = Some(match stuck {
+            true => Step::new(command(Aim::Unstick, &run.id, false), "tell its worker how to go on"),
+            false => Step::new(watch, "see what it does"),
+        });
         return Position { state, because: live_reasons(settled, run), next };
     };
     let queued = &settled.queued[place];
@@ -176,16 +199,21 @@ fn live_reasons(settled: &Settled, run: &Run) -> Vec<String> {
     waiting.into_iter().chain(stuck).collect()
 }
 
-fn published(task: &TaskRef, runs: &[Run], holds: &[Hold], standing: &[GateStanding]) -> Position {
+fn published(
+    task: &TaskRef,
+    runs: &[Run],
+    holds: &[Hold],
+    (standing, way_on): (&[GateStanding], Option<Step>),
+) -> Position {
     let mut because: Vec<_> = holds.iter().map(ToString::to_string).collect();
-    let last = runs.iter().rfind(|it| it.kind == RunKind::Work);
+    let last = runs.iter().rfind(|it| it.kind.is_agent_work());
     because.extend(last.filter(|it| !ended_well(it)).into_iter().flat_map(ended));
     let next = if holds.is_empty() || holds.iter().all(Hold::lifted_by_testing) {
         Step::new(format!("coord merge {task}"), "merge it, testing it first where that is needed")
     } else if holds.contains(&Hold::NoPullRequest) && unfinished(last, standing).is_none() {
         Step::new(format!("coord pr {task}"), "open its pull request")
     } else {
-        Step::assign(task, "let a worker continue on the same branch")
+        way_on.unwrap_or_else(|| Step::assign(task, "let a worker continue on the same branch"))
     };
     let state = if holds.is_empty() { "ready to merge" } else { "published, not merged" };
     Position { state: state.to_owned(), because, next: Some(next) }

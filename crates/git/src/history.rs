@@ -1,7 +1,7 @@
 //! Questions about commits that are in the store. All answered by libgit2, none by a process.
 
 use coord_core::name::{CommitSha, TreeSha};
-use git2::{Commit, ErrorCode, Oid, Repository, Sort};
+use git2::{Commit, DiffFormat, DiffStatsFormat, ErrorCode, Oid, Repository, Sort};
 
 use crate::program::ProgramError;
 use crate::store::Store;
@@ -135,6 +135,40 @@ impl Store {
 }
 
 impl Store {
+    /// What `head` changed since it left `base`, as people read it: how much in each file, then the patch, of which no
+    /// more than about `limit` bytes are made. What is missing is said.
+    pub fn diff_text(
+        &self,
+        base: &CommitSha,
+        head: &CommitSha,
+        limit: usize,
+    ) -> Result<String, HistoryError> {
+        let read = |source| HistoryError::Read { subject: format!("{base}...{head}"), source };
+        let repo = self.libgit2().map_err(HistoryError::Open)?;
+        let fork = repo.merge_base(oid(base), oid(head)).map_err(read)?;
+        let before = find(&repo, &sha(fork))?.tree().map_err(read)?;
+        let after = find(&repo, head)?.tree().map_err(read)?;
+        let diff = repo.diff_tree_to_tree(Some(&before), Some(&after), None).map_err(read)?;
+        let stats = diff.stats().and_then(|it| it.to_buf(DiffStatsFormat::FULL, 80)).map_err(read)?;
+        let mut text = String::from_utf8_lossy(&stats).into_owned();
+        let mut whole = true;
+        let printed = diff.print(DiffFormat::Patch, |_, _, line| {
+            if let sign @ ('+' | '-' | ' ') = line.origin() {
+                text.push(sign);
+            }
+            let content = &line.content()[..line.content().len().min(limit)];
+            text.push_str(&String::from_utf8_lossy(content));
+            whole = text.len() < limit;
+            whole
+        });
+        match printed {
+            Err(source) if whole => return Err(read(source)),
+            Err(_) => text.push_str("(the rest of the diff is left out)\n"),
+            Ok(()) => {}
+        }
+        Ok(text)
+    }
+
     /// What `head` changes since it left `base`, as a number that a pure rebase does not alter; `None` when it
     /// changes nothing. It is that of `git diff --full-index --binary | git patch-id --verbatim`, so white space
     /// counts and binary files do as well.

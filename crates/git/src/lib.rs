@@ -20,6 +20,7 @@
 //! | [`rescued`], [`leak`] | looking at rescued work, and whether it may leave the machine | libgit2; patches by the program |
 //! | [`apply`] | rescued work in a clone of a person's own | the program |
 //! | [`upkeep`] | clearing a store up | both |
+//! | [`restore`] | giving it back to the run that goes on with it | both: commits by libgit2, files by the program |
 //! | [`bootstrap`] | making a worktree ready to work in | the program |
 //! | [`checkout`] | a change in a directory of a person's own | the program |
 //! | [`clone`] | looking at a person's own clone | both, reading only |
@@ -43,12 +44,12 @@ mod keep;
 pub mod leak;
 pub mod merge;
 pub mod program;
-pub mod putback;
 pub mod refs;
 pub mod remote;
 pub mod removal;
 pub mod rescue;
 pub mod rescued;
+pub mod restore;
 pub mod stash;
 mod status;
 pub mod store;

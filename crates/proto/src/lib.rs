@@ -9,6 +9,8 @@
 //! - **Streams have numbers and no holes.** Event *n* of a run is line *n* of its log. A reader that comes
 //!   back with `?after=n` (or `Last-Event-ID`) gets every later event once, in order, byte for byte as
 //!   everybody else. A stream ends after the event `ended`; a connection that ends earlier was cut.
+//! - **A session can be moved.** `GET /v1/runs/{id}/transcript` gives the transcript of an ended run's session, and
+//!   `PUT /v1/runs/{id}/transcript` leaves one with another machine for the run of that id, before it is started.
 //! - **Errors** are RFC 9457 problem documents ([`problem`]).
 //!
 //! Deliberately absent: paths, origins and credentials. A coordinator names a repo; where it lies and how to

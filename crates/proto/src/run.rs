@@ -1,5 +1,6 @@
 //! What a coordinator asks for, and what it is told about it.
 
+use coord_core::again::Transcript;
 use coord_core::id::RunId;
 use coord_core::limits::RunLimits;
 use coord_core::name::{AccountName, BranchName, CommitSha, RuntimeName};
@@ -56,21 +57,52 @@ pub struct RunSpec {
     /// The session that the worker goes on with; a new one without it.
     #[serde(default)]
     pub resume: Option<Resume>,
+    /// What an earlier run of the change left, to be put into the worktree before the worker starts.
+    #[serde(default)]
+    pub restore: Option<Restore>,
     /// The worker ends after the turn in which it has cost this much, in US dollars, where its runtime can keep to
     /// that; no cap without it.
     #[serde(default)]
     pub budget_usd: Option<f64>,
 }
 
-/// A session of an earlier run of the task, on the same machine and in the same worktree.
+/// How many bytes of a transcript are kept and moved. A longer one is of no use in part, and stays where it is.
+pub const TRANSCRIPT_LIMIT: u64 = 32 * 1024 * 1024;
+
+/// A session of an earlier run of the change. It is gone on with if its transcript can be had: where it was, as it was
+/// sent for this run, or as it was kept with the earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// The session, as its runtime calls it.
     pub session: String,
-    /// What it had not committed, as it lies in the repo store. It is put back where the worktree stands at the head
-    /// on which it was rescued.
+    /// The run that it was last used by, where the machine may know it.
+    #[serde(default)]
+    pub from: Option<RunId>,
+    /// What the worker is told in it. Without it, and in a new session because this one cannot be had, it is the
+    /// prompt of the run.
+    #[serde(default)]
+    pub prompt: Option<String>,
+}
+
+/// Work of an earlier run that is in the machine's repo store and on no branch of origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Whose it is.
+    pub run: RunId,
+    /// The head it ended at, when that was not published.
+    #[serde(default)]
+    pub head: Option<CommitSha>,
+    /// The commit that its uncommitted files were rescued into.
     #[serde(default)]
     pub rescue: Option<CommitSha>,
+}
+
+impl RunSpec {
+    /// What its worker is told, which in a session that is gone on with is not what a new one is told.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        self.resume.as_ref().and_then(|it| it.prompt.as_deref()).unwrap_or(&self.prompt)
+    }
 }
 
 /// What a run's worktree is made at.
@@ -132,6 +164,9 @@ pub struct RunView {
     /// When its commits came to origin, where that was after its end.
     #[serde(default)]
     pub pushed_at: Option<Timestamp>,
+    /// Its session, once it has ended. Only when it is asked for alone.
+    #[serde(default)]
+    pub session: Option<SessionView>,
 }
 
 /// Commits of an ended run that are not on origin yet.
@@ -144,6 +179,15 @@ pub struct Unpushed {
     /// When it is tried again.
     #[serde(default)]
     pub next_at: Option<Timestamp>,
+}
+
+/// The session of an ended run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// As its runtime calls it.
+    pub id: String,
+    /// What is left of it on this machine.
+    pub transcript: Transcript,
 }
 
 /// The answer of `GET /v1/runs`: newest first.

@@ -54,7 +54,7 @@ fn a_worker_that_is_stuck_calls_once_and_its_words_are_words() {
     world.asked_around(&run);
     assert_eq!(world.said(number), ["briefing", "stuck"]);
     let called = world.repo.comments(number).pop().unwrap().body;
-    assert!(called.contains("`make` ``` fails") && called.contains("coord assign auto api"), "{called}");
+    assert!(called.contains("`make` ``` fails") && called.contains("coord resume-stuck api#"), "{called}");
     assert_inert(&called);
     world.model.assert_drained();
 }

@@ -66,7 +66,7 @@ pub(super) fn caps_are_the_most_that_a_worker_is_told_it_may_cost() {
     ];
     for (api, more, told) in cases {
         let house = House::new();
-        house.claude("claude");
+        house.agent("claude");
         house.says(api, "", more);
         let call = house.call("claude", &[]);
         assert_eq!(call.flag("--max-budget-usd"), told.into_iter().collect::<Vec<_>>(), "{api} {more}");

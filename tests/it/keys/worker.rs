@@ -127,6 +127,19 @@ pub(super) fn run_minutes_go_with_the_order() {
 }
 
 #[test]
+pub(super) fn attempts_are_how_many_may_fail() {
+    let house = House::new();
+    let task = |said: &str| {
+        house.says("", "", said);
+        let number = house.script_in("api", "exit 3");
+        assert_eq!(house.finish(number)["outcome"]["kind"], "crashed");
+        house.coord(["retry", &number.to_string()])
+    };
+    task("").success();
+    task("limits: {attempts: 1}").exits(5);
+}
+
+#[test]
 fn a_key_that_would_do_nothing_is_refused_where_it_stands() {
     let house = House::new();
     for (runtime, known) in [("script", "pass_env"), ("command", "pass_env, model, argv")] {

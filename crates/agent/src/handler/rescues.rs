@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use coord_proto::rescue::{CUT_HEADER, RescueList, RescuePushed, RescueView};
 use serde::Deserialize;
 
-use super::{Answer, Id, Server, bad, whole};
+use super::{Answer, BODY_LIMIT, Id, Server, bad, whole};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Before {
@@ -56,7 +56,7 @@ pub(crate) async fn bundle(State(server): Server, Id(run): Id) -> Answer<Respons
 }
 
 pub(crate) async fn push(State(server): Server, Id(run): Id, body: Body) -> Answer<Json<RescuePushed>> {
-    let body = whole(body).await?;
+    let body = whole(body, BODY_LIMIT, "shorten the reason").await?;
     let push =
         serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(Json(server.push_rescue(run, push).await?))

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::name::AccountName;
 use coord_core::outcome::WorkerExit;
@@ -115,7 +116,7 @@ impl Runtime for Claude {
         for (name, value) in ENVIRONMENT {
             environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
-        Ok(Launch::unattended(argv, order.spec.prompt.clone(), environment))
+        Ok(Launch::unattended(argv, order.spec.told().to_owned(), environment))
     }
 
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
@@ -140,6 +141,19 @@ impl Runtime for Claude {
             unguarded: Some("bypassPermissions"),
             heeds_rules: true,
         })
+    }
+
+    /// Sessions are kept by the directory that they work in, in which everything but letters and digits becomes a dash.
+    fn transcript(
+        &self,
+        environment: &BTreeMap<String, String>,
+        worktree: &Utf8Path,
+        session: &str,
+    ) -> Option<Utf8PathBuf> {
+        let own = environment.get("CLAUDE_CONFIG_DIR").map(Utf8PathBuf::from);
+        let config = own.or_else(|| Some(Utf8Path::new(environment.get("HOME")?).join(".claude")))?;
+        let slug = worktree.as_str().replace(|it: char| !it.is_ascii_alphanumeric(), "-");
+        Some(config.join("projects").join(slug).join(format!("{session}.jsonl")))
     }
 }
 
@@ -330,6 +344,7 @@ impl Reader {
             cost_usd: line.total_cost_usd,
             text: text.clone(),
         });
+        self.facts.no_session |= line.num_turns == Some(0) && text.starts_with("No conversation found");
         self.facts.result = Some(ResultFacts {
             is_error,
             api_status: line.api_error_status,

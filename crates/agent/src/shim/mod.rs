@@ -12,7 +12,8 @@
 //! - When the shim ends, no process of the run is left.
 //!
 //! SIGTERM and SIGINT are a stop like one through the socket: down the ladder, then rescue and record.
-//! SIGHUP is ignored. Deliberately absent: any second try of anything.
+//! SIGHUP is ignored. Deliberately absent: any second try of anything, but for a worker that was to go on with a
+//! session which its runtime turns out not to have: once, it begins a new one.
 
 use std::io;
 
@@ -37,7 +38,6 @@ mod guard;
 mod ladder;
 mod lines;
 mod record;
-mod resume;
 mod socket;
 mod supervise;
 mod watchdog;

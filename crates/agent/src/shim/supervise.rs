@@ -18,13 +18,15 @@ use super::contain::{Caps, Containment, Swept};
 use super::follow::Followed;
 use super::guard::Guard;
 use super::watchdog::Watchdog;
-use super::{ShimError, now, resume};
+use super::{ShimError, now};
 use crate::durable;
 use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
 use crate::order::{Announcement, Order};
 use crate::runtime::{self, Launch, Plain, Reader};
+
+mod carry_on;
 
 /// How many files are named that a setup left changed.
 const NAMED: usize = 20;
@@ -60,7 +62,7 @@ pub(super) async fn supervise(
     for limit in enforced {
         supervision.note(&limit)?;
     }
-    let ending = supervision.work().await;
+    let ending = supervision.work(dir).await;
     let removed = supervision.containment.remove().await;
     let ending = ending?;
     supervision.tell_left_out()?;
@@ -100,46 +102,45 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    async fn work(&mut self) -> Result<Ending, ShimError> {
+    async fn work(&mut self, dir: &RunDir) -> Result<Ending, ShimError> {
         if let Some(setup) = self.order.spec.setup.take()
             && let Some(outcome) = self.set_up(setup).await?
         {
             return Ok(Ending::Decided(outcome));
         }
-        self.put_back().await?;
         let failed = |reason| Ok(Ending::Decided(Outcome::SetupFailed { step: "worker".to_owned(), reason }));
         let Some(runtime) = runtime::named(&self.order.spec.runtime) else {
             return failed(format!("this version of coord knows no runtime `{}`", self.order.spec.runtime));
         };
-        let launch = match runtime.launch(&self.order) {
-            Ok(launch) => launch,
-            Err(error) => return failed(error.to_string()),
-        };
-        // It can be as large as all the rest of this process.
-        self.order.spec.prompt = String::new();
-        let mut reader = runtime.reader(self.order.spec.kind);
-        let account = runtime.account(&launch.environment);
-        self.announce.send_modify(|it| it.account.clone_from(&account));
-        match self.run(launch, &mut *reader, true).await? {
-            Ok(Ran { exit, stopped }) => {
-                let (stream, mut report) = reader.finish(exit);
-                report.account = account;
-                Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) })
+        self.put_back().await?;
+        self.take_up_session(dir)?;
+        loop {
+            let launch = match runtime.launch(&self.order) {
+                Ok(launch) => launch,
+                Err(error) => return failed(error.to_string()),
+            };
+            let resumes = self.order.spec.resume.is_some();
+            if !resumes {
+                // It can be as large as all the rest of this process.
+                self.order.spec.prompt = String::new();
             }
-            Err(Unstarted::Cancelled) => Ok(Ending::Decided(Outcome::STOPPED)),
-            Err(Unstarted::Failed(reason)) => failed(reason),
+            let mut reader = runtime.reader(self.order.spec.kind);
+            let account = runtime.account(&launch.environment);
+            self.announce.send_modify(|it| it.account.clone_from(&account));
+            let Ran { exit, stopped } = match self.run(launch, &mut *reader, true).await? {
+                Ok(ran) => ran,
+                Err(Unstarted::Cancelled) => return Ok(Ending::Decided(Outcome::STOPPED)),
+                Err(Unstarted::Failed(reason)) => return failed(reason),
+            };
+            let (stream, mut report) = reader.finish(exit);
+            report.account = account;
+            if resumes && stream.no_session && stopped.is_none() {
+                self.begin_anew("the runtime does not know it")?;
+                continue;
+            }
+            return Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) });
         }
     }
-
-    /// Puts back what the session that goes on had not committed.
-    async fn put_back(&mut self) -> Result<(), ShimError> {
-        let resume = self.order.spec.resume.as_ref();
-        let Some(rescue) = resume.and_then(|it| it.rescue.clone()) else { return Ok(()) };
-        let (git, order) = (self.git.clone(), self.order.clone());
-        let done = tokio::task::spawn_blocking(move || resume::put_back(&git, &order, &rescue)).await;
-        self.note(&done.expect("asking git does not panic and is not aborted"))
-    }
-
     /// Runs the setup command; gives the outcome of the run if that is where it ends.
     async fn set_up(&mut self, command: String) -> Result<Option<Outcome>, ShimError> {
         self.note(&format!("setup: {command}"))?;

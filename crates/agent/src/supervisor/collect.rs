@@ -27,6 +27,10 @@ impl Supervisor {
     pub(super) async fn collect(self: &Arc<Self>, live: &Arc<Live>, end: RunEnd) {
         let run = live.spec.run;
         let permit = self.git_threads.acquire().await;
+        let kept = self.off_loop("keep the transcript of its session", move |this| this.keep_transcript(run));
+        if let Err(problem) = kept.await {
+            tracing::warn!(%run, "{problem}");
+        }
         let clearing = Arc::clone(live);
         let cleared = self.off_loop("remove the worktree", move |this| Ok(this.clear(&clearing))).await;
         drop(permit);

@@ -67,6 +67,7 @@ pub(super) fn of_ended(home: &Home, run: RunId) -> io::Result<Option<RunView>> {
         worktree: None,
         unpushed: read(&dir.unpushed())?,
         pushed_at: read(&dir.pushed())?,
+        session: None,
     };
     Ok(Some(view))
 }

@@ -294,5 +294,6 @@ pub(crate) fn spec(n: u64, command: &str) -> RunSpec {
         resume: None,
         budget_usd: None,
         limits: coord_core::limits::RunLimits::default(),
+        restore: None,
     }
 }

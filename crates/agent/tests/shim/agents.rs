@@ -12,7 +12,7 @@ use crate::fixture::{Place, Run};
 fn run<'a>(place: &'a Place, agent: Agent, passed: &[&str], session: Option<String>) -> Run<'a> {
     let mut run = place.run(1, agent.as_str(), |spec| {
         spec.prompt = format!("coord: run={} kind=work task=api#1 attempt=1\nDo it.\n", spec.run);
-        spec.resume = session.map(|session| Resume { session });
+        spec.resume = session.map(|session| Resume { session, from: None, prompt: None });
     });
     let command = place.world.command("sh");
     let seen = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)));

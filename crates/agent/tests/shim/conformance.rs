@@ -257,7 +257,7 @@ fn a_session_is_asked_for_by_its_name_and_one_that_is_missing_is_a_failure() {
         let Some(misses) = dialect.misses_session else { return };
         let asked = place.world.dir().join("asked");
         let mut run = run(place, dialect, &format!("echo \"$@\" > {asked}; {misses}"));
-        run.order.spec.resume = Some(Resume { session: "s-9".to_owned() });
+        run.order.spec.resume = Some(Resume { session: "s-9".to_owned(), from: None, prompt: None });
         let (end, _) = run.end();
         assert!(matches!(end.outcome, Outcome::Failed { .. }), "{}: {:?}", dialect.name, end.outcome);
         assert!(fs_err::read_to_string(asked).unwrap().contains(" s-9"), "{}", dialect.name);

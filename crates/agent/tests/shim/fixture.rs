@@ -89,6 +89,7 @@ impl Place {
             resume: None,
             budget_usd: None,
             limits: RunLimits::default(),
+            restore: None,
         };
         fill(&mut spec);
         let dir = self.home.run(run);

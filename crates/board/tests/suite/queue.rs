@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use coord_board::{Closing, Moved, NewRun, Placement, Publishing, Queueing, Reserved, Starting};
+use coord_core::again::{Again, Aim};
 use coord_core::claim::Said;
 use coord_core::event::Fact;
+use coord_core::id::RunId;
 use coord_core::outcome::Outcome;
 use coord_core::queue::Wish;
 use coord_core::readiness::Blocker;
@@ -32,6 +34,7 @@ pub(crate) async fn a_queued_run_comes_back_with_what_was_said(place: &Place) {
         briefing: Some("be \"quick\"\n".to_owned()),
         said: Said { take: Some("Ann asked".to_owned()), trust: true },
         parked: None,
+        again: Some(Again { aim: Aim::Fix, from: RunId::from_random(7), fresh: true }),
     };
     let new = new_run(1, &task, RunKind::Work);
     let Queueing::Run(run) = board.queue_run(new, wish.clone(), at(1)).await.unwrap() else { panic!() };

@@ -76,6 +76,7 @@ impl Site {
             resume: None,
             budget_usd: None,
             limits: coord_core::limits::RunLimits::default(),
+            restore: None,
         })
     }
 

@@ -71,12 +71,31 @@ pub struct Args {
 #[derive(Serialize)]
 struct Document {
     run: RunView,
+    /// In which session it goes on, where it goes on from another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionView>,
 }
 
 #[derive(Serialize)]
 struct DryRun {
     /// The run as it would be: nothing has given it an id.
     run: PlanView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionView>,
+}
+
+/// In which session a change is gone on with.
+#[derive(Serialize)]
+struct SessionView {
+    /// `in-place`, `moved` or `new`; `later` while that is decided when it starts.
+    how: &'static str,
+    /// The session, as its runtime calls it, when it is an old one.
+    id: Option<String>,
+    /// The same in a sentence.
+    detail: String,
+    /// What the worker is told in an old session; in a new one it is the prompt of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -87,6 +106,7 @@ struct PlanView {
     runtime: String,
     model: Option<String>,
     branch: String,
+    kind: &'static str,
     attempt: u32,
     prompt: String,
     blockers: Vec<String>,
@@ -104,10 +124,26 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     if args.dry_run {
         return show(&plan, ui);
     }
+    let otherwise = if args.no_queue { Otherwise::Refuse } else { Otherwise::Queue };
+    give_out(&session, plan, otherwise, args.watch, ui).await
+}
+
+/// Has a plan carried out, and says what came of it.
+///
+/// # Errors
+/// When something is in the way, or the machine does not answer; when it is watched, also when its end is not a good
+/// one.
+pub async fn give_out(
+    session: &Session,
+    plan: Assignment,
+    otherwise: Otherwise,
+    watch: bool,
+    ui: &Ui,
+) -> Result<(), CliError> {
     if let (Some(machine), true) = (&plan.machine, plan.blockers.is_empty()) {
         session.reach(&machine.name, ui).await?;
     }
-    let otherwise = if args.no_queue { Otherwise::Refuse } else { Otherwise::Queue };
+    let goes_on = going_on(&plan, false);
     let (view, run, human) = match session.engine.assign(plan, otherwise).await? {
         Assigned::Started(run) => {
             session.engine.tell(run.id).await;
@@ -124,12 +160,13 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
         Next::new(format!("coord watch {run}"), "see what it does"),
         Next::new(format!("coord wait {run}"), "wait until it has finished"),
     ];
-    if args.watch && !ui.is_json() {
+    let human = goes_on.iter().fold(human, |human, it| format!("{human}\nit {}", it.detail));
+    if watch && !ui.is_json() {
         ui.talk(&human);
     } else {
-        ui.finish(&Document { run: view }, &human, &next)?;
+        ui.finish(&Document { run: view, session: goes_on }, &human, &next)?;
     }
-    if args.watch {
+    if watch {
         return watch::watch(&session.engine, run, crate::render::Detail::Important, None, ui).await;
     }
     Ok(())
@@ -171,10 +208,35 @@ fn wish(args: &Args, cx: &Context) -> Result<Wish, CliError> {
         briefing,
         said: Said { take: args.take.clone(), trust: args.trust },
         parked: None,
+        again: None,
     })
 }
 
-fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
+/// In which session a plan goes on; `None` where the task is given out anew.
+fn going_on(plan: &Assignment, with_prompt: bool) -> Option<SessionView> {
+    let Some(rung) = &plan.rung else {
+        return plan.goes_on().then(|| SessionView {
+            how: "later",
+            id: None,
+            detail: "goes on in the old session where that can be had, which is decided when it starts"
+                .to_owned(),
+            prompt: None,
+        });
+    };
+    let machine = plan.machine.as_ref()?;
+    Some(SessionView {
+        how: rung.as_str(),
+        id: rung.past().map(|it| it.session.clone()),
+        detail: rung.told(&machine.name),
+        prompt: plan.resumed_prompt().filter(|_| with_prompt).map(str::to_owned),
+    })
+}
+
+/// Says what a plan would do.
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
     let view = PlanView {
         task: plan.task.task.to_string(),
         title: plan.task.title.clone(),
@@ -182,6 +244,7 @@ fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
         runtime: plan.runtime.to_string(),
         model: plan.model.clone(),
         branch: plan.branch.to_string(),
+        kind: plan.kind().as_str(),
         attempt: plan.attempt,
         prompt: plan.prompt.clone(),
         blockers: plan.blockers.iter().map(ToString::to_string).collect(),
@@ -200,7 +263,9 @@ fn show(plan: &Assignment, ui: &Ui) -> Result<(), CliError> {
     let (tone, word) = if view.can_wait { (Tone::Attention, "queued:") } else { (Tone::Bad, "blocked:") };
     let blockers = view.blockers.iter().map(|it| format!("{} {it}", ui.paint(tone, word)));
     let mut lines: Vec<_> = std::iter::once(head).chain(blockers).collect();
-    lines.push(format!("\n{}", view.prompt));
+    let session = going_on(plan, true);
+    lines.extend(session.iter().map(|it| format!("it {}", it.detail)));
+    lines.push(format!("\n{}", plan.resumed_prompt().unwrap_or(&view.prompt)));
     let text = lines.join("\n");
-    ui.finish(&DryRun { run: view }, &text, &[])
+    ui.finish(&DryRun { run: view, session }, &text, &[])
 }

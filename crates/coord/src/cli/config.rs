@@ -137,6 +137,7 @@ type LimitsView = BTreeMap<&'static str, Value>;
 struct AllLimitsView {
     #[serde(flatten)]
     all: LimitsView,
+    attempts: u32,
     work: LimitsView,
     test: LimitsView,
     runtimes: BTreeMap<String, LimitsView>,
@@ -195,6 +196,7 @@ fn view(config: &Config, cx: &Context) -> View {
         max_workers,
         models,
         limits,
+        attempts,
         stagger,
         money,
         on_limits,
@@ -225,7 +227,7 @@ fn view(config: &Config, cx: &Context) -> View {
         models: ModelsView { default: models.default.clone(), labels: models.labels.clone() },
         runtime: runtime.to_string(),
         runtimes: runtimes.clone(),
-        limits: all_limits_view(limits, money, on_limits),
+        limits: all_limits_view(limits, (money, on_limits), *attempts),
         accounts: accounts_view(accounts),
         time_zone: time_zone.clone(),
         rescue: rescue.clone(),
@@ -233,13 +235,18 @@ fn view(config: &Config, cx: &Context) -> View {
     }
 }
 
-fn all_limits_view(rules: &LimitRules, money: &Money, on_limits: &Limits) -> AllLimitsView {
+fn all_limits_view(
+    rules: &LimitRules,
+    (money, on_limits): (&Money, &Limits),
+    attempts: u32,
+) -> AllLimitsView {
     let Caps { per_run, per_task, per_day, per_month } = money.caps;
     let [usd_per_run, usd_per_task, usd_per_day, usd_per_month] =
         [per_run, per_task, per_day, per_month].map(|it| it.map(Usd::dollars));
     let runtimes = rules.runtimes.iter().map(|(name, set)| (name.to_string(), limits_view(set)));
     AllLimitsView {
         all: limits_view(&rules.all),
+        attempts,
         work: limits_view(&rules.work),
         test: limits_view(&rules.test),
         runtimes: runtimes.collect(),

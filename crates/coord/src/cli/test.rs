@@ -1,8 +1,10 @@
 //! `coord test`.
 
 use camino::Utf8PathBuf;
+use coord_core::again::Aim;
 use coord_core::gate::{GateKind, Verdict};
 use coord_core::task::TaskRef;
+use coord_engine::again::command;
 use coord_engine::test::Word;
 use coord_engine::view::{GateView, RunView};
 use serde::Serialize;
@@ -132,6 +134,7 @@ async fn report(
     });
     let next = match gate.state {
         "passed" => vec![Next::new(format!("coord pr {task}"), "open its pull request")],
+        "failed" => vec![Next::new(command(Aim::Fix, task, false), "have it mended")],
         _ => vec![Next::new(
             format!("coord assign auto {} {}", task.repo, task.number),
             "let a worker continue on the same branch",

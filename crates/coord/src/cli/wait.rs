@@ -49,7 +49,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let run = session.engine.wait_for_run(run.id, args.timeout).await?;
     session.engine.tell(run.id).await;
     let next = match run.kind {
-        RunKind::Work => vec![
+        RunKind::Work | RunKind::Fix => vec![
             Next::new(format!("coord test {}", run.task), "test it merged onto the current base"),
             Next::new(format!("coord checkout {}", run.task), "look at it in a directory of your own"),
         ],

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use coord_core::again;
 use coord_core::id::RunId;
 use coord_core::ledger::Total;
 use coord_core::outcome::Outcome;
 use coord_core::run::{Run, RunState};
 use coord_engine::Engine;
+use coord_engine::again::command;
 use coord_engine::error::Error;
 use coord_engine::view::RunView;
 use coord_proto::event::EventKind;
@@ -167,10 +169,17 @@ pub fn verdict(run: &Run) -> Result<(), CliError> {
         Some(end) => {
             let mut error = CliError::new(ErrorKind::Failed, summary(run)).hint(cure(run, &end.outcome));
             error.hints.extend(kept(run));
+            error.hints.extend(way_on(run, &end.outcome));
             Err(error)
         }
         None => Err(CliError::new(ErrorKind::Bug, format!("run {} has not ended", run.id))),
     }
+}
+
+/// What goes on with the change of a run of agent work that ended like this.
+fn way_on(run: &Run, outcome: &Outcome) -> Option<String> {
+    let reason = again::way_on(outcome, false).filter(|_| run.kind.is_agent_work())?;
+    Some(format!("`{}` goes on with it", command(reason, &run.task, false)))
 }
 
 /// Where to look after an end that was not wanted.

@@ -114,7 +114,7 @@ impl Checker<'_> {
             return Err(self.error(what, &[Step::Key("runtime")], cure));
         }
         for name in self.file.limits.runtimes.keys() {
-            if self.file.runtimes.get(name).is_none() {
+            if !self.file.runtimes.all().contains_key(name) {
                 let what = format!("`limits.runtimes` names `{name}`, which is no runtime");
                 let names: Vec<_> = self.file.runtimes.all().keys().map(ToString::to_string).collect();
                 let at = [Step::Key("limits"), Step::Key("runtimes"), Step::Key(name.as_str())];

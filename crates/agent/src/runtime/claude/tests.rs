@@ -302,7 +302,8 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
     let argv = launch(&without).argv;
     assert!(!argv.iter().any(|it| it.ends_with("Tools")), "no rule was given: {argv:?}");
 
-    without.spec.resume = Some(coord_proto::run::Resume { session: "s-1".to_owned(), rescue: None });
+    without.spec.resume =
+        Some(coord_proto::run::Resume { session: "s-1".to_owned(), from: None, prompt: None });
     without.spec.budget_usd = Some(0.25);
     let argv = launch(&without).argv;
     assert_eq!(argv[argv.len() - 4..], ["--resume", "s-1", "--max-budget-usd", "0.25"]);

@@ -41,8 +41,8 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
         seconds => format!("{seconds} s apart"),
     };
     lines.push(format!(
-        "Limits: {} workers on a machine without `slots`, started {stagger}",
-        view.concurrency.max_workers
+        "Limits: {} workers on a machine without `slots`, started {stagger}; {} attempts at a task may fail",
+        view.concurrency.max_workers, view.limits.attempts
     ));
     for (of, limits) in
         [("a run", &view.limits.all), ("work", &view.limits.work), ("a test", &view.limits.test)]

@@ -102,6 +102,7 @@ fn order(
         permissions: Permissions::default(),
         deadline_seconds: config.limits.longest().as_secs(),
         resume: None,
+        restore: None,
         budget_usd: None,
         limits: RunLimits::default(),
     };

@@ -47,7 +47,9 @@ pub(in crate::config) struct Limits {
     /// The size of a run's log. What is printed beyond is left out of it; the run goes on. Default: `1G`.
     #[schemars(schema_with = "limit_schema")]
     pub log: Size,
-    /// The same for agent work. Default: nothing else.
+    /// A task at which this many attempts have failed is gone on with only by `--force`. Default: 3.
+    pub attempts: NonZeroU32,
+    /// The same as the first eight for agent work. Default: nothing else.
     #[schemars(schema_with = "limits_schema")]
     pub work: Overrides,
     /// The same for tests. Default: nothing else.
@@ -119,6 +121,7 @@ impl Default for Limits {
             processes: none,
             disk: none,
             log: Size(Cap::At(1 << 30)),
+            attempts: const { NonZeroU32::new(3).expect("three attempts are some") },
             work: Overrides::default(),
             test: Overrides::default(),
             runtimes: BTreeMap::new(),
@@ -145,6 +148,7 @@ pub(in crate::config) fn rules(limits: &Limits, repos: &[RepoEntry]) -> LimitRul
         processes,
         disk,
         log,
+        attempts: _,
         work,
         test,
         runtimes,

@@ -1,0 +1,91 @@
+//! The transcript of a worker's session: where it is, a copy that is kept with the run, and putting one where a
+//! session is gone on with.
+//!
+//! It is the runtime's own file and is only ever copied as a whole. It holds everything that the worker saw, so a
+//! copy is for its owner alone, and goes when its run's directory goes.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use coord_core::again::Transcript;
+use coord_proto::run::TRANSCRIPT_LIMIT;
+use fs_err as fs;
+
+use crate::durable;
+use crate::layout::RunDir;
+use crate::order::Order;
+use crate::runtime;
+
+/// Where the runtime looks for the transcript of one session.
+#[derive(Debug)]
+pub(crate) struct Seat(Utf8PathBuf);
+
+/// What became of a transcript that was to be copied.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Copied {
+    Whole,
+    /// There is none.
+    Nothing,
+    /// It has more bytes than are kept.
+    TooLong(u64),
+}
+
+impl Seat {
+    /// `None` for a runtime that keeps no transcripts, and for a session that is none: it is part of a path.
+    pub(crate) fn of(order: &Order, session: &str) -> Option<Self> {
+        let plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+        if session.is_empty() || session.len() > 100 || !session.chars().all(plain) {
+            return None;
+        }
+        let runtime = runtime::named(&order.spec.runtime)?;
+        runtime.transcript(&order.environment, &order.worktree, session).map(Self)
+    }
+
+    /// What is left of the session here.
+    pub(crate) fn look(&self, dir: &RunDir) -> Transcript {
+        if self.0.is_file() {
+            Transcript::InPlace
+        } else if dir.transcript().is_file() {
+            Transcript::Kept
+        } else {
+            Transcript::Gone
+        }
+    }
+
+    /// The file to read, from its place or from the run's directory.
+    pub(crate) fn file(&self, dir: &RunDir) -> Option<Utf8PathBuf> {
+        [self.0.clone(), dir.transcript()].into_iter().find(|it| it.is_file())
+    }
+
+    /// Keeps a copy with the run.
+    pub(crate) fn keep(&self, dir: &RunDir) -> io::Result<Copied> {
+        copy(&self.0, &dir.transcript())
+    }
+
+    /// Puts the transcript that lies at `from` where the runtime looks for it, unless one is there already.
+    pub(crate) fn fill(&self, from: &Utf8Path) -> io::Result<Copied> {
+        if self.0.is_file() {
+            return Ok(Copied::Whole);
+        }
+        if let (true, Some(parent)) = (from.is_file(), self.0.parent()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        copy(from, &self.0)
+    }
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) -> io::Result<Copied> {
+    let length = match fs::metadata(from) {
+        Ok(it) => it.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Copied::Nothing),
+        Err(error) => return Err(error),
+    };
+    if length > TRANSCRIPT_LIMIT {
+        return Ok(Copied::TooLong(length));
+    }
+    durable::write(to, &fs::read(from)?)?;
+    Ok(Copied::Whole)
+}
