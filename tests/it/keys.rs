@@ -179,6 +179,9 @@ limits:
   test: {idle: none}
   runtimes:
     claude: {idle: 40}
+    codex: {idle: 55}
+    gemini: {idle: 56}
+    opencode: {idle: 57}
     command: {first_output: 41}
     script: {first_output: 42}
   usd_per_run: 41.5

@@ -79,7 +79,8 @@ fn failures_have_their_names(agent: Agent, cases: &[(Step, &str)]) {
 fn a_stop_in_the_middle_of_a_tool_leaves_nothing(agent: Agent) {
     let Some(fleet) = fleet(agent) else { return };
     let mark = fleet.dir().join("mark");
-    let number = fleet.task("Take long", [bash(&format!("echo unsaved > a; echo $$ > {mark}; sleep 1000"))]);
+    let tool = format!("echo unsaved > a; echo $$ > {mark}.new; mv {mark}.new {mark}; sleep 1000");
+    let number = fleet.task("Take long", [bash(&tool)]);
     // What codex runs may write in its worktree and nowhere else, unless it is told otherwise.
     if agent == Agent::Codex {
         fleet.reconfigure("codex: {", "codex: {permission_mode: danger-full-access, ");

@@ -25,7 +25,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::config::{AgentConfig, AgentRepo};
 use coord_agent::layout::Home;
-use coord_agent::runtime;
+use coord_agent::runtime::Runtime;
 use coord_core::forge::Association;
 use coord_core::hours::Hours;
 use coord_core::limits::LimitRules;
@@ -43,7 +43,6 @@ pub use self::error::ConfigError;
 use self::file::File;
 pub use self::file::{RescueEntry, RetentionEntry};
 pub use self::runtimes::Runtimes;
-use self::runtimes::name;
 use crate::context::Context;
 
 /// A configuration whose every part has been checked.
@@ -152,7 +151,7 @@ impl Config {
         let rules = file::rules(&limits, &repos);
         let caps = entry::caps(&limits);
         let own = repos.iter().map(|it| (it.name.clone(), entry::caps_of(it, &caps)));
-        let counted = runtime::ALL.iter().filter(|it| it.keeps_to_budget()).map(|it| name(*it)).collect();
+        let counted = runtimes::named(Runtime::keeps_to_budget);
         let accounts = entry::accounts(accounts, &machines, &counted);
         let money = Money { repos: own.collect(), caps, warn_at: limits.warn_at, counted };
         let on_github = repos.iter().filter_map(|it| Some((it.name.clone(), it.github.clone()?))).collect();
@@ -167,7 +166,7 @@ impl Config {
             models: Models {
                 default: models.default,
                 labels: models.labels,
-                runtimes: runtime::ALL.iter().filter(|it| it.has_our_models()).map(|it| name(*it)).collect(),
+                runtimes: runtimes::named(Runtime::has_our_models),
             },
             limits: rules,
             attempts: limits.attempts.get(),

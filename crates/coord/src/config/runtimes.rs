@@ -3,7 +3,7 @@
 //! Which keys those are, and what they are when nobody sets them, each runtime says itself ([`runtime::ALL`]); what a
 //! key means is said here, once for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -114,6 +114,11 @@ pub(super) fn name(runtime: &dyn Runtime) -> RuntimeName {
 /// The runtimes that do tasks, configured like this.
 pub fn for_tasks(runtimes: &Runtimes) -> impl Iterator<Item = &'static dyn Runtime> {
     runtime::ALL.iter().copied().filter(|it| it.does_tasks(runtimes.of(*it)))
+}
+
+/// The names of those runtimes of which this is true.
+pub(super) fn named(is: impl Fn(&'static dyn Runtime) -> bool) -> BTreeSet<RuntimeName> {
+    runtime::ALL.iter().copied().filter(|it| is(*it)).map(name).collect()
 }
 
 /// The keys that a runtime takes, with their values.
