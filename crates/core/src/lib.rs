@@ -53,6 +53,7 @@ pub mod pull;
 pub mod queue;
 pub mod readiness;
 pub mod repo;
+pub mod report;
 pub mod retention;
 pub mod routing;
 pub mod run;

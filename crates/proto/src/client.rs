@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::event::{Event, EventKind};
 use crate::health::{Health, RepoView};
 use crate::problem::{Problem, ProblemKind};
-use crate::run::{RunList, RunSpec, RunView};
+use crate::run::{Accepted, Answer, Message, RunList, RunSpec, RunView};
 
 pub mod rescue;
 
@@ -171,6 +171,24 @@ impl Client {
     pub async fn stop(&self, run: RunId) -> Result<RunView, ClientError> {
         let path = format!("/v1/runs/{run}/stop");
         self.json(self.request(Method::POST, &path).timeout(Duration::from_secs(120))).await
+    }
+
+    /// Has a worker told something while it works. The same message again is harmless.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn message(&self, run: RunId, message: &Message) -> Result<Accepted, ClientError> {
+        let path = format!("/v1/runs/{run}/message");
+        self.json(self.request(Method::POST, &path).timeout(ANSWER).json(message)).await
+    }
+
+    /// Answers a question of a run's worker. A question has one answer: a second one is declined.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn answer(&self, run: RunId, answer: &Answer) -> Result<RunView, ClientError> {
+        let path = format!("/v1/runs/{run}/answer");
+        self.json(self.request(Method::POST, &path).timeout(ANSWER).json(answer)).await
     }
 
     /// Every event of a run after number `after`, as it comes. The stream ends after `ended`; a connection

@@ -6,10 +6,14 @@
 //! text; one that neither form gives back to the letter carries its bytes in `raw_base64`.
 
 use base64::Engine as _;
+use coord_core::id::MessageId;
+use coord_core::report::Verdict;
 use coord_core::run::RunEnd;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::run::Receipt;
 
 /// One event of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +60,14 @@ impl Event {
             | EventKind::Stuck { .. }
             | EventKind::Leak { .. }
             | EventKind::LeftOut { .. }
+            | EventKind::Question { .. }
+            | EventKind::Answer { .. }
+            | EventKind::Artifact { .. }
+            | EventKind::Verdict(_)
+            | EventKind::Message { .. }
+            | EventKind::Receipt { .. }
+            | EventKind::Held { .. }
+            | EventKind::HandedBack { .. }
             | EventKind::Other
             | EventKind::Ended { .. } => None,
         }
@@ -156,13 +168,66 @@ pub enum EventKind {
     },
     /// The worker says how far it is, in its own words.
     Status {
-        /// What follows `STATUS:`.
+        /// What it reported, or wrote behind `STATUS:`.
         text: String,
+        /// How sure it is that it will succeed, from 0 to 1, where it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
     },
     /// The worker says it cannot go on.
     Stuck {
-        /// What follows `STUCK:`.
+        /// What it reported, or wrote behind `STUCK:`.
         why: String,
+    },
+    /// The worker asks something that only a person can say.
+    Question {
+        /// Which question of this run it is, counting from 1.
+        question: u32,
+        /// What it wants to know.
+        text: String,
+        /// Answers to choose from; empty when any will do.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<String>,
+    },
+    /// Somebody answered a question.
+    Answer {
+        /// Which.
+        question: u32,
+        /// What they said.
+        text: String,
+    },
+    /// The worker handed over a file that is to be kept; it lies under `artifacts` in the run's directory.
+    Artifact {
+        /// The file's name.
+        name: String,
+        /// How large it is.
+        bytes: u64,
+    },
+    /// The worker says what it thinks of a change.
+    Verdict(Verdict),
+    /// Somebody has something to say to the worker.
+    Message {
+        /// Which message.
+        message: MessageId,
+        /// What they say.
+        text: String,
+    },
+    /// How far a message has come.
+    Receipt {
+        /// Which message.
+        message: MessageId,
+        /// So far.
+        receipt: Receipt,
+    },
+    /// A person took the worker's session over.
+    Held {
+        /// Who.
+        who: String,
+    },
+    /// They handed it back.
+    HandedBack {
+        /// Who.
+        who: String,
     },
     /// A line that is no event of the runtime.
     Output {

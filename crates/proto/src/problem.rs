@@ -39,6 +39,8 @@ pub enum ProblemKind {
     Gone,
     /// The machine cannot do this run, and says why.
     Unable,
+    /// The run does not take this: it has ended, or was never asked.
+    Declined,
     /// The server failed.
     Internal,
     /// Sent by a newer version.
@@ -54,7 +56,7 @@ impl ProblemKind {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::NotFound => 404,
-            Self::Conflict | Self::Fenced => 409,
+            Self::Conflict | Self::Fenced | Self::Declined => 409,
             Self::TooLate | Self::Gone => 410,
             Self::Unable => 422,
             Self::Internal | Self::Unknown => 500,
@@ -71,6 +73,7 @@ impl ProblemKind {
             Self::TooLate => "the start came too late",
             Self::Gone => "its time is over",
             Self::Unable => "the machine cannot do this run",
+            Self::Declined => "the run does not take this",
             Self::Internal | Self::Unknown => "the agent server failed",
         }
     }

@@ -1,7 +1,7 @@
 //! What a coordinator asks for, and what it is told about it.
 
 use coord_core::again::Transcript;
-use coord_core::id::RunId;
+use coord_core::id::{MessageId, RunId};
 use coord_core::limits::RunLimits;
 use coord_core::name::{AccountName, BranchName, CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
@@ -143,10 +143,13 @@ pub struct RunView {
     /// Process id of the worker while it runs.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// The worker's last `STATUS:` line.
+    /// How far the worker last said it is.
     #[serde(default)]
     pub status: Option<String>,
-    /// The worker's last `STUCK:` line.
+    /// How sure it was then that it will succeed, from 0 to 1.
+    #[serde(default)]
+    pub confidence: Option<f64>,
+    /// What the worker last said keeps it from going on.
     #[serde(default)]
     pub stuck: Option<String>,
     /// What authenticates the worker, while it runs.
@@ -155,6 +158,12 @@ pub struct RunView {
     /// What the runtime said last of each usage window of that account which nears its end.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// What it asked and nobody has answered yet, oldest first.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+    /// Who has taken its session over, while they have it.
+    #[serde(default)]
+    pub held: Option<Holder>,
     /// Where its worktree lies on that machine, while it exists.
     #[serde(default)]
     pub worktree: Option<String>,
@@ -188,6 +197,89 @@ pub struct SessionView {
     pub id: String,
     /// What is left of it on this machine.
     pub transcript: Transcript,
+}
+
+/// A person who has taken the session of a worker over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who.
+    pub who: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Something that a worker wants to know from a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Which question of its run it is, counting from 1.
+    pub question: u32,
+    /// What it wants to know.
+    pub text: String,
+    /// Answers to choose from; empty when any will do.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// When it was asked.
+    pub at: Timestamp,
+}
+
+/// The body of `POST /v1/runs/{id}/message`. The same message again is the same message, and arrives once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Minted by who sends it.
+    pub id: MessageId,
+    /// What the worker is told.
+    pub text: String,
+}
+
+/// The answer of `POST /v1/runs/{id}/message`: it is kept, and will be handed over, whatever becomes of the agent
+/// server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// How far it has come.
+    pub receipt: Receipt,
+    /// Everything that becomes of it is an event after this number.
+    pub after: u64,
+}
+
+/// How far a message to a worker has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Receipt {
+    /// The machine keeps it.
+    Queued,
+    /// It is written to the worker's input, which the worker looks at between two tools.
+    Delivered,
+    /// The worker has taken it in.
+    Read,
+    /// The worker ended without having taken it in.
+    Unread,
+    /// Said by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Receipt {
+    /// The word used everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Unread => "unread",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The body of `POST /v1/runs/{id}/answer`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which question; the oldest that is open when it is left out.
+    #[serde(default)]
+    pub question: Option<u32>,
+    /// What to tell the worker.
+    pub text: String,
 }
 
 /// The answer of `GET /v1/runs`: newest first.
