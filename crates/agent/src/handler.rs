@@ -17,9 +17,10 @@ use coord_proto::client::Started;
 use coord_proto::gc::Cleared;
 use coord_proto::health::{Health, RepoView};
 use coord_proto::problem::{Problem, ProblemKind};
-use coord_proto::run::{RunList, RunView, TRANSCRIPT_LIMIT};
+use coord_proto::run::{Accepted, RunList, RunView, TRANSCRIPT_LIMIT};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::stream::{self, Framing};
 use crate::supervisor::Supervisor;
@@ -81,6 +82,15 @@ async fn whole(body: Body, limit: usize, hint: &str) -> Answer<Vec<u8>> {
     Ok(kept)
 }
 
+/// What to do about a message or an answer that is too long.
+const SAY_LESS: &str = "say it in fewer words";
+
+/// A body that is one JSON document; `hint` is what to do about one that is too long.
+async fn parsed<T: DeserializeOwned>(body: Body, hint: &str) -> Answer<T> {
+    let body = whole(body, BODY_LIMIT, hint).await?;
+    serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
 pub(crate) async fn health(State(server): Server) -> Json<Health> {
     Json(server.health())
 }
@@ -107,10 +117,7 @@ pub(crate) async fn start(
     body: Body,
 ) -> Answer<(StatusCode, Json<RunView>)> {
     let hint = "shorten the task, or put what is long into a file of the repo";
-    let body = whole(body, BODY_LIMIT, hint).await?;
-    let spec =
-        serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let (started, view) = server.start(run, spec).await?;
+    let (started, view) = server.start(run, parsed(body, hint).await?).await?;
     let status = match started {
         Started::Created => StatusCode::CREATED,
         Started::Already => StatusCode::OK,
@@ -123,10 +130,20 @@ pub(crate) async fn stop(State(server): Server, Id(run): Id) -> Answer<Json<RunV
 }
 
 pub(crate) async fn clear_up(State(server): Server, body: Body) -> Answer<Json<Cleared>> {
-    let body = whole(body, BODY_LIMIT, "name fewer tasks, or none for all of them").await?;
-    let asked =
-        serde_json::from_slice(&body).map_err(|error| bad(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let asked = parsed(body, "name fewer tasks, or none for all of them").await?;
     Ok(Json(server.clear_up(asked).await?))
+}
+
+pub(crate) async fn message(
+    State(server): Server,
+    Id(run): Id,
+    body: Body,
+) -> Answer<(StatusCode, Json<Accepted>)> {
+    Ok((StatusCode::ACCEPTED, Json(server.message(run, parsed(body, SAY_LESS).await?).await?)))
+}
+
+pub(crate) async fn answer(State(server): Server, Id(run): Id, body: Body) -> Answer<Json<RunView>> {
+    Ok(Json(server.answer(run, parsed(body, SAY_LESS).await?).await?))
 }
 
 pub(crate) async fn events(

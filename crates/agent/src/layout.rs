@@ -164,6 +164,30 @@ impl RunDir {
         self.0.join("shim.sock")
     }
 
+    /// The socket that the worker reports through.
+    #[must_use]
+    pub fn report_socket(&self) -> Utf8PathBuf {
+        self.0.join("report.sock")
+    }
+
+    /// The directory that comes first in the worker's `PATH`.
+    #[must_use]
+    pub fn tools(&self) -> Utf8PathBuf {
+        self.0.join("bin")
+    }
+
+    /// Files that the worker handed over.
+    #[must_use]
+    pub fn artifacts(&self) -> Utf8PathBuf {
+        self.0.join("artifacts")
+    }
+
+    /// What was to be told to the worker, one file for each message.
+    #[must_use]
+    pub fn messages(&self) -> Utf8PathBuf {
+        self.0.join("messages")
+    }
+
     /// The event log.
     #[must_use]
     pub fn log(&self) -> Utf8PathBuf {

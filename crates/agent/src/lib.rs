@@ -10,12 +10,14 @@
 //!
 //! Deliberately absent: SQL, GitHub, and any opinion on what should happen next.
 
+pub mod attach;
 pub mod config;
 pub mod finish;
 pub mod layout;
 pub mod log;
 pub mod order;
 pub mod process;
+pub mod report;
 pub mod runtime;
 pub mod server;
 pub mod shim;

@@ -8,7 +8,7 @@ use coord_core::name::{AccountName, CommitSha};
 use coord_core::run::RunState;
 use coord_core::window::{Standing, Window};
 use coord_proto::event::EventKind;
-use coord_proto::run::RunSpec;
+use coord_proto::run::{Holder, Message, Question, RunSpec};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct Order {
     /// its own, by [`RuntimeConfig::pass_env`].
     #[serde(skip)]
     pub environment: BTreeMap<String, String>,
+    /// The program that the worker can report with; the shim makes it.
+    #[serde(skip)]
+    pub reporter: Option<Utf8PathBuf>,
 }
 
 /// How a runtime is configured on a machine: `runtimes.<name>` in the configuration. It is taken as it is;
@@ -107,10 +110,13 @@ pub struct Announcement {
     /// The worker's process id while it runs.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// The worker's last `STATUS:` line.
+    /// How far the worker last said it is.
     #[serde(default)]
     pub status: Option<String>,
-    /// The worker's last `STUCK:` line.
+    /// How sure it was then that it will succeed, from 0 to 1.
+    #[serde(default)]
+    pub confidence: Option<f64>,
+    /// What the worker last said keeps it from going on.
     #[serde(default)]
     pub stuck: Option<String>,
     /// What authenticates the worker, once it runs.
@@ -119,6 +125,15 @@ pub struct Announcement {
     /// What the runtime said last of each usage window of that account which nears its end.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// What it asked and nobody has answered yet, oldest first.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+    /// Whether the worker can be told something now. A shim that does not say takes no messages.
+    #[serde(default)]
+    pub takes_messages: bool,
+    /// Who has taken the session over, while they have it.
+    #[serde(default)]
+    pub held: Option<Holder>,
 }
 
 impl Announcement {
@@ -130,16 +145,23 @@ impl Announcement {
             state: RunState::Preparing,
             pid: None,
             status: None,
+            confidence: None,
             stuck: None,
             account: None,
             windows: Vec::new(),
+            questions: Vec::new(),
+            takes_messages: false,
+            held: None,
         }
     }
 
     /// Takes in what an event says of the run as it is now; whether it says anything of that.
     pub(crate) fn note(&mut self, event: &EventKind) -> bool {
         match event {
-            EventKind::Status { text } => self.status = Some(text.clone()),
+            EventKind::Status { text, confidence } => {
+                self.status = Some(text.clone());
+                self.confidence = *confidence;
+            }
             EventKind::Stuck { why } => self.stuck = Some(why.clone()),
             EventKind::Limit { rejected, window, until, utilization } => {
                 let standing = if *rejected { Standing::Rejected } else { Standing::Warned };
@@ -156,6 +178,14 @@ impl Announcement {
             | EventKind::Retry { .. }
             | EventKind::Denial { .. }
             | EventKind::Result { .. }
+            | EventKind::Question { .. }
+            | EventKind::Answer { .. }
+            | EventKind::Artifact { .. }
+            | EventKind::Verdict(_)
+            | EventKind::Message { .. }
+            | EventKind::Receipt { .. }
+            | EventKind::Held { .. }
+            | EventKind::HandedBack { .. }
             | EventKind::Output { .. }
             | EventKind::Leak { .. }
             | EventKind::LeftOut { .. }
@@ -175,7 +205,51 @@ pub enum Command {
         /// Who asked and when, for the log.
         at: Timestamp,
     },
+    /// Tell the worker something. What becomes of it is events; the same message again is nothing new.
+    Message(Message),
+    /// Leave the session of the worker to a person for as long as this connection stays open. The reply comes when
+    /// the worker has gone.
+    Attach {
+        /// Who it is.
+        who: String,
+    },
+    /// Hand an answer to the worker that asked. The reply is a line with a [`Reply`], among the announcements.
+    Answer {
+        /// Which question; the oldest that is open when it is left out.
+        question: Option<u32>,
+        /// What to tell the worker.
+        text: String,
+    },
     /// Sent by a newer server.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a person goes on with the session of a worker, at a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Where it is started.
+    pub worktree: Utf8PathBuf,
+    /// Variables that say where the session is kept.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What a shim says to a command that asks for a reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// It is done, and an event of the run.
+    Done,
+    /// The session is theirs.
+    Attached(TakeOver),
+    /// It is not, and will not be.
+    Declined {
+        /// Why.
+        why: String,
+    },
+    /// Sent by a newer shim.
     #[serde(other)]
     Unknown,
 }

@@ -17,6 +17,8 @@ pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router
         .route("/v1/runs", get(handler::runs))
         .route("/v1/runs/{id}", get(handler::run).put(handler::start))
         .route("/v1/runs/{id}/stop", post(handler::stop))
+        .route("/v1/runs/{id}/message", post(handler::message))
+        .route("/v1/runs/{id}/answer", post(handler::answer))
         .route("/v1/runs/{id}/events", get(handler::events))
         .route("/v1/runs/{id}/log", get(handler::log))
         .route("/v1/runs/{id}/transcript", get(handler::transcript).put(handler::leave_transcript))

@@ -15,13 +15,14 @@ use std::fmt::Debug;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::StreamFacts;
+use coord_core::id::MessageId;
 use coord_core::name::{AccountName, RuntimeName};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_proto::event::{EventKind, OutputStream};
 use coord_proto::run::RunSpec;
 
-use crate::order::{Order, RuntimeConfig};
+use crate::order::{Order, RuntimeConfig, TakeOver};
 
 mod claude;
 mod codex;
@@ -114,6 +115,25 @@ pub trait Runtime: Debug + Sync {
     fn inquiry(&self) -> Option<&'static Inquiry> {
         None
     }
+
+    /// How a person goes on with this session of a worker of `order`; `None` where there is nothing to go on with.
+    fn take_over(&self, _order: &Order, _session: &str) -> Option<TakeOver> {
+        None
+    }
+
+    /// How its workers are spoken to while they work; `None` where they read their input once and no more.
+    fn dialogue(&self) -> Option<Dialogue> {
+        None
+    }
+}
+
+/// How to speak to a worker that reads its input for as long as it works.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialogue {
+    /// What is written to its input to tell it something.
+    pub message: fn(MessageId, &str) -> String,
+    /// What is written to its input to end its turn in good order, before its input ends.
+    pub interrupt: &'static str,
 }
 
 /// What a worker is at, as far as its output tells.
@@ -165,6 +185,11 @@ pub trait Reader: Debug + Send {
         Phase::Tool
     }
 
+    /// Whether the worker has ended its turn and waits for its input, with no agent of its own at work.
+    fn rests(&self) -> bool {
+        false
+    }
+
     /// Sees a line of its standard error, which is output whatever it says: a program that cannot begin says there why.
     fn complaint(&mut self, _: &str) {}
 
@@ -178,7 +203,7 @@ pub trait Reader: Debug + Send {
 pub struct Launch {
     /// The program and its arguments.
     pub argv: Vec<String>,
-    /// What it reads before the end of its input.
+    /// What it reads first, and all that it reads unless its runtime converses.
     pub stdin: String,
     /// The whole of its environment.
     pub environment: BTreeMap<String, String>,
@@ -244,7 +269,7 @@ fn words(text: String, stuck: &mut Option<String>, events: &mut Vec<EventKind>) 
     let mut said = Vec::new();
     for line in text.lines() {
         if let Some(status) = line.strip_prefix("STATUS:") {
-            said.push(EventKind::Status { text: shorten(status.trim(), 500) });
+            said.push(EventKind::Status { text: shorten(status.trim(), 500), confidence: None });
         } else if let Some(why) = line.strip_prefix("STUCK:") {
             let why = shorten(why.trim(), 500);
             *stuck = Some(why.clone());
@@ -285,7 +310,7 @@ mod tests {
             events,
             [
                 EventKind::Text { text: text.to_owned() },
-                EventKind::Status { text: "reading".to_owned() },
+                EventKind::Status { text: "reading".to_owned(), confidence: None },
                 EventKind::Stuck { why: "no key".to_owned() },
             ]
         );

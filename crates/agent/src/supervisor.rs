@@ -20,7 +20,7 @@ use coord_proto::PROTOCOL;
 use coord_proto::health::{Health, RepoState, RepoView};
 use coord_proto::problem::{Problem, ProblemKind};
 use coord_proto::run::{RunList, RunSpec, RunView};
-use tokio::sync::{Semaphore, SetOnce, watch};
+use tokio::sync::{Notify, Semaphore, SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +34,7 @@ use crate::server::Options;
 mod adopt;
 mod clearing;
 mod collect;
+mod converse;
 mod course;
 mod later;
 mod means;
@@ -79,20 +80,22 @@ struct Live {
     admitted: SetOnce<Result<(), Problem>>,
     /// Somebody wants it stopped.
     stop: CancellationToken,
+    /// Somebody has something to say to its worker.
+    told: Notify,
     /// Nothing is done for it any more.
     collected: CancellationToken,
 }
 
 impl Live {
     fn new(spec: Arc<RunSpec>, worktree: Utf8PathBuf) -> (Arc<Self>, watch::Sender<Announcement>) {
-        let first = Announcement::of(0);
-        let (says, standing) = watch::channel(first);
+        let (says, standing) = watch::channel(Announcement::of(0));
         let live = Self {
             spec,
             worktree,
             standing,
             admitted: SetOnce::new(),
             stop: CancellationToken::new(),
+            told: Notify::new(),
             collected: CancellationToken::new(),
         };
         (Arc::new(live), says)
@@ -108,8 +111,19 @@ impl Live {
     }
 
     fn view(&self) -> RunView {
-        let Announcement { last_event, state, pid, status, stuck, account, windows } =
-            self.standing.borrow().clone();
+        let Announcement {
+            last_event,
+            state,
+            pid,
+            status,
+            confidence,
+            stuck,
+            account,
+            windows,
+            questions,
+            takes_messages: _,
+            held,
+        } = self.standing.borrow().clone();
         let RunSpec { run, kind, ref task, ref runtime, .. } = *self.spec;
         let worktree = (state != RunState::Preparing).then(|| self.worktree.to_string());
         let (task, runtime) = (task.clone(), runtime.clone());
@@ -122,9 +136,12 @@ impl Live {
             last_event,
             pid,
             status,
+            confidence,
             stuck,
             account,
             windows,
+            questions,
+            held,
             worktree,
             unpushed: None,
             pushed_at: None,

@@ -83,12 +83,18 @@ pub fn secret(path: &Utf8Path) -> Result<SecretString, TokenError> {
     Ok(text.trim().into())
 }
 
+/// A token that nobody has had before.
+pub(crate) fn random() -> io::Result<SecretString> {
+    let mut random = [0_u8; 32];
+    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
 /// Puts a whole file in place at once, so that no reader ever sees half a token. Whoever comes second
 /// leaves the first one's token alone.
 fn make(path: &Utf8Path) -> io::Result<()> {
-    let mut random = [0_u8; 32];
-    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = random()?;
+    let token = token.expose_secret();
     let scratch = path.with_extension(format!("new.{}", &token[..8]));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch)?;
     file.write_all(token.as_bytes())?;

@@ -67,6 +67,10 @@ fn is_the_workers(event: &EventKind) -> bool {
         | EventKind::Note { .. }
         | EventKind::Leak { .. }
         | EventKind::LeftOut { .. }
+        | EventKind::Answer { .. }
+        | EventKind::Message { .. }
+        | EventKind::Held { .. }
+        | EventKind::HandedBack { .. }
         | EventKind::Ended { .. } => false,
         EventKind::Init { .. }
         | EventKind::Text { .. }
@@ -78,6 +82,10 @@ fn is_the_workers(event: &EventKind) -> bool {
         | EventKind::Result { .. }
         | EventKind::Status { .. }
         | EventKind::Stuck { .. }
+        | EventKind::Question { .. }
+        | EventKind::Artifact { .. }
+        | EventKind::Verdict(_)
+        | EventKind::Receipt { .. }
         | EventKind::Output { .. }
         | EventKind::Other => true,
     }
@@ -89,11 +97,19 @@ fn decides(event: &EventKind) -> bool {
         EventKind::Limit { .. }
         | EventKind::Result { .. }
         | EventKind::Status { .. }
-        | EventKind::Stuck { .. } => true,
+        | EventKind::Stuck { .. }
+        | EventKind::Question { .. }
+        | EventKind::Artifact { .. }
+        | EventKind::Verdict(_)
+        | EventKind::Receipt { .. } => true,
         EventKind::Started { .. }
         | EventKind::Note { .. }
         | EventKind::Leak { .. }
         | EventKind::LeftOut { .. }
+        | EventKind::Answer { .. }
+        | EventKind::Message { .. }
+        | EventKind::Held { .. }
+        | EventKind::HandedBack { .. }
         | EventKind::Ended { .. }
         | EventKind::Init { .. }
         | EventKind::Text { .. }

@@ -19,17 +19,21 @@ use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::window::{Standing, Window};
 use coord_proto::event::EventKind;
-use coord_proto::run::RunSpec;
+use coord_proto::run::{Receipt, RunSpec};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use self::line::{Block, Input, Limit, LimitLine, Line, Message, ResultLine, SystemLine};
+use self::line::{
+    Block, Limit, LimitLine, Line, McpServer, Message, Replay, ResultLine, SystemLine, plain, subject,
+};
 use self::spent::Spent;
 use self::work::Work;
-use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
-use crate::order::{Order, RuntimeConfig};
+use super::{Dialogue, Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use crate::order::{Order, RuntimeConfig, TakeOver};
+use crate::report::MCP_SERVER;
 
 mod account;
+mod input;
 mod line;
 mod login;
 mod spent;
@@ -83,14 +87,13 @@ impl Runtime for Claude {
         Ok(config.program.as_deref().unwrap_or("claude"))
     }
 
-    /// Denied and allowed tools are given as one argument per rule: rules may hold spaces.
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {
         let config = &order.runtime;
         let mut argv = vec![self.program(&order.spec, config)?.to_owned()];
         argv.extend(["-p", "--output-format", "stream-json", "--verbose"].map(str::to_owned));
+        argv.extend(["--input-format", "stream-json", "--replay-user-messages"].map(str::to_owned));
         let spec = &order.spec;
         let options = [
-            ("--permission-mode", config.permission_mode.clone()),
             ("--setting-sources", config.setting_sources.clone()),
             ("--model", spec.model.clone()),
             ("--resume", spec.resume.as_ref().map(|it| it.session.clone())),
@@ -99,14 +102,11 @@ impl Runtime for Claude {
         for (flag, value) in options {
             argv.extend(value.into_iter().flat_map(|it| [flag.to_owned(), it]));
         }
-        let permissions = &order.spec.permissions;
-        let allowed = [config.allowed_tools.as_deref().unwrap_or_default(), &permissions.allow].concat();
-        for (flag, rules) in [("--allowedTools", &allowed), ("--disallowedTools", &permissions.deny)] {
-            if !rules.is_empty() {
-                argv.push(flag.to_owned());
-                argv.extend(rules.iter().cloned());
-            }
+        if let Some(program) = &order.reporter {
+            argv.extend(["--strict-mcp-config", "--mcp-config"].map(str::to_owned));
+            argv.push(input::mcp_config(program));
         }
+        argv.extend(input::permissions(order));
         let mut environment = order.environment.clone();
         // A coordinator that was itself started by Claude Code would make its workers believe they are nested.
         environment.retain(|name, _| {
@@ -116,7 +116,7 @@ impl Runtime for Claude {
         for (name, value) in ENVIRONMENT {
             environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
-        Ok(Launch::unattended(argv, order.spec.told().to_owned(), environment))
+        Ok(Launch::unattended(argv, input::user(order.spec.told(), None), environment))
     }
 
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
@@ -155,6 +155,20 @@ impl Runtime for Claude {
         let slug = worktree.as_str().replace(|it: char| !it.is_ascii_alphanumeric(), "-");
         Some(config.join("projects").join(slug).join(format!("{session}.jsonl")))
     }
+
+    fn take_over(&self, order: &Order, session: &str) -> Option<TakeOver> {
+        let mut argv = vec![self.program(&order.spec, &order.runtime).ok()?.to_owned()];
+        argv.extend(["--resume".to_owned(), session.to_owned()]);
+        argv.extend(order.spec.model.iter().flat_map(|it| ["--model".to_owned(), it.clone()]));
+        argv.extend(input::permissions(order));
+        let places = ["HOME", "CLAUDE_CONFIG_DIR"].into_iter();
+        let places = places.filter_map(|it| Some((it.to_owned(), order.environment.get(it)?.clone())));
+        Some(TakeOver { argv, worktree: order.worktree.clone(), environment: places.collect() })
+    }
+
+    fn dialogue(&self) -> Option<Dialogue> {
+        Some(Dialogue { message: input::message, interrupt: input::INTERRUPT })
+    }
 }
 
 /// What the stream has said so far.
@@ -166,6 +180,8 @@ struct Reader {
     denied: Vec<String>,
     spent: Spent,
     work: Work,
+    /// It was said that the tools to report with are missing; every turn is introduced anew.
+    lacks_tools: bool,
 }
 
 impl super::Reader for Reader {
@@ -195,6 +211,10 @@ impl super::Reader for Reader {
         self.work.phase()
     }
 
+    fn rests(&self) -> bool {
+        self.work.rests()
+    }
+
     fn finish(mut self: Box<Self>, _: WorkerExit) -> (StreamFacts, RuntimeReport) {
         self.facts.result_expected = true;
         self.report.usage = self.spent.finish();
@@ -212,7 +232,7 @@ impl Reader {
     fn make_sense(&mut self, line: &str, parsed: &Line<'_>, events: &mut Vec<EventKind>) {
         match &*parsed.kind {
             "assistant" => self.assistant(parsed, events),
-            "user" => user(parsed, events),
+            "user" => told(line, parsed, events),
             "system" => {
                 if let Ok(system) = serde_json::from_str(line) {
                     self.system(system, events);
@@ -273,6 +293,7 @@ impl Reader {
                 self.report.session = Some(session.clone());
                 self.report.model = Some(model.clone());
                 events.push(EventKind::Init { session, model });
+                self.look_for_tools(line.mcp_servers.unwrap_or_default(), events);
             }
             Some("api_retry") => {
                 let error = line.error.unwrap_or_else(|| "unknown".to_owned());
@@ -289,10 +310,22 @@ impl Reader {
                 shorten(&line.message.unwrap_or_default(), 500),
                 events,
             ),
-            Some("task_started") => self.work.begins(line.task_id),
+            Some("task_started") => {
+                self.work.begins(line.task_id, line.task_type.as_deref() == Some("local_agent"));
+            }
             Some("task_notification") => self.work.ends(line.task_id.as_deref()),
             Some("background_tasks_changed") => self.work.is_now(line.tasks.unwrap_or_default()),
             Some(_) | None => {}
+        }
+    }
+
+    /// An MCP server that does not start fails no run; the worker then has nothing but the command to report with.
+    fn look_for_tools(&mut self, servers: Vec<McpServer>, events: &mut Vec<EventKind>) {
+        let broken = servers.into_iter().find(|it| it.name == MCP_SERVER && it.status == "failed");
+        if broken.is_some() && !self.lacks_tools {
+            self.lacks_tools = true;
+            let text = "the worker has no tools to report with: claude could not start `coord report --mcp`";
+            events.push(EventKind::Note { text: text.to_owned() });
         }
     }
 
@@ -360,8 +393,13 @@ impl Reader {
     }
 }
 
-/// Tools answer in the name of the user. Nothing that is written there is the worker's own.
-fn user(line: &Line<'_>, events: &mut Vec<EventKind>) {
+/// Tools answer in the name of the user, and what a user said comes back. Nothing that is written there is the
+/// worker's own.
+fn told(whole: &str, line: &Line<'_>, events: &mut Vec<EventKind>) {
+    if let Ok(Replay { is_replay: true, uuid: Some(message) }) = serde_json::from_str(whole) {
+        events.push(EventKind::Receipt { message, receipt: Receipt::Read });
+        return;
+    }
     let Some((_, blocks)) = blocks(line) else { return };
     events.extend(blocks.into_iter().filter(|it| it.kind == "tool_result").map(|block| {
         EventKind::ToolResult {
@@ -377,28 +415,6 @@ fn blocks<'a>(line: &Line<'a>) -> Option<(Message<'a>, Vec<Block<'a>>)> {
     let message: Message<'a> = serde_json::from_str(line.message?.get()).ok()?;
     let blocks = serde_json::from_str(message.content?.get()).ok()?;
     Some((message, blocks))
-}
-
-/// The text of a tool's answer, which is a string or a list of blocks.
-fn plain(content: &str) -> String {
-    if let Ok(text) = serde_json::from_str::<String>(content) {
-        return text;
-    }
-    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
-    blocks.into_iter().filter_map(|it| it.text).collect::<Vec<_>>().join("\n")
-}
-
-fn subject(input: &str) -> String {
-    let Ok(input) = serde_json::from_str::<Input>(input) else { return String::new() };
-    let said = input
-        .file_path
-        .or(input.command)
-        .or(input.pattern)
-        .or(input.path)
-        .or(input.url)
-        .or(input.query)
-        .or(input.description);
-    shorten(&said.unwrap_or_default(), 200)
 }
 
 #[cfg(test)]

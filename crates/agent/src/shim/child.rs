@@ -6,18 +6,22 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
-use coord_core::id::RunId;
+use coord_core::id::{MessageId, RunId};
 use coord_core::outcome::WorkerExit;
 use coord_proto::event::OutputStream;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe::Sender;
+use tokio::sync::mpsc;
 
 use super::contain::Containment;
 use super::lines::Lines;
 use crate::process;
 use crate::runtime::Launch;
+
+/// How much may wait to be written: every message that a run takes, and a little more.
+const QUEUE: usize = 128;
 
 /// A process and its ends of the pipes.
 #[derive(Debug)]
@@ -25,16 +29,28 @@ pub(super) struct Child {
     pub(super) pid: Pid,
     pub(super) stdout: Lines,
     pub(super) stderr: Lines,
+    /// What was written to its input and is a message.
+    pub(super) written: mpsc::Receiver<MessageId>,
+    /// `None` once no more will be written.
+    input: Option<mpsc::Sender<Said>>,
     feeding: Option<tokio::task::JoinHandle<()>>,
 }
 
+/// Something for the input of a process.
+struct Said {
+    text: String,
+    message: Option<MessageId>,
+}
+
 impl Child {
-    /// Starts what `launch` says in `worktree`, marked as a process of `run` and kept together with the others.
+    /// Starts what `launch` says in `worktree`, marked as a process of `run` and kept together with the others. Its
+    /// input stays open if it `converses`.
     pub(super) fn start(
         launch: Launch,
         worktree: &Utf8Path,
         run: RunId,
         containment: &mut Containment,
+        converses: bool,
     ) -> io::Result<Self> {
         let (program, arguments) = launch.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let stdin = if launch.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
@@ -55,8 +71,22 @@ impl Child {
         let pipe = |end: Option<OwnedFd>| Lines::of(end.expect("it was asked for as a pipe"));
         let stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
         let stderr = pipe(child.stderr.take().map(OwnedFd::from))?;
-        let feeding = child.stdin.take().map(|it| feed(OwnedFd::from(it), launch.stdin)).transpose()?;
-        Ok(Self { pid, stdout, stderr, feeding })
+        let (input, said) = mpsc::channel(QUEUE);
+        let (writes, written) = mpsc::channel(QUEUE);
+        let feed = |it| feed(OwnedFd::from(it), launch.stdin, said, writes);
+        let feeding = child.stdin.take().map(feed).transpose()?;
+        let input = Some(input).filter(|_| converses);
+        Ok(Self { pid, stdout, stderr, written, input, feeding })
+    }
+
+    /// Has something written to its input, after all that was said before. Whether it will be, if it reads.
+    pub(super) fn say(&self, text: String, message: Option<MessageId>) -> bool {
+        self.input.as_ref().is_some_and(|it| it.try_send(Said { text, message }).is_ok())
+    }
+
+    /// Ends its input, after all that was said before.
+    pub(super) fn close_input(&mut self) {
+        self.input = None;
     }
 
     pub(super) fn lines(&mut self, stream: OutputStream) -> &mut Lines {
@@ -75,12 +105,27 @@ impl Drop for Child {
     }
 }
 
-/// Writes `text` as fast as it is read, and then ends the input. A reader that is gone, or that never
-/// reads, is its own affair.
-fn feed(pipe: OwnedFd, text: String) -> io::Result<tokio::task::JoinHandle<()>> {
+/// Writes `text` as fast as it is read, then what is said, and ends the input when no more will be. A reader that is
+/// gone, or that never reads, is its own affair.
+fn feed(
+    pipe: OwnedFd,
+    text: String,
+    mut said: mpsc::Receiver<Said>,
+    written: mpsc::Sender<MessageId>,
+) -> io::Result<tokio::task::JoinHandle<()>> {
     let mut pipe = Sender::from_owned_fd(pipe)?;
     Ok(tokio::spawn(async move {
-        pipe.write_all(text.as_bytes()).await.ok();
+        let mut next = Some(Said { text, message: None });
+        while let Some(Said { text, message }) = next {
+            if pipe.write_all(text.as_bytes()).await.is_err() {
+                return;
+            }
+            if let Some(message) = message {
+                // There is room for as many as can be said.
+                written.try_send(message).ok();
+            }
+            next = said.recv().await;
+        }
     }))
 }
 

@@ -1,17 +1,21 @@
 //! The event loop of a shim: everything that can happen while a process runs, one thing after the other.
 
 use coord_core::classify::StopCause;
+use coord_core::id::MessageId;
 use coord_core::outcome::WorkerExit;
 use coord_proto::event::OutputStream;
+use coord_proto::run::Receipt;
 use tokio::time::{Instant, sleep_until};
 
 use super::ShimError;
 use super::child::{Child, reap};
 use super::contain::Census;
 use super::ladder::Ladder;
+use super::report::Reported;
+use super::socket::Wanted;
 use super::supervise::Supervision;
 use super::watchdog::{Next, Used, Watchdog};
-use crate::runtime::Reader;
+use crate::runtime::{Dialogue, Reader};
 
 /// How following a process ended.
 pub(super) struct Followed {
@@ -25,15 +29,19 @@ enum Happening {
     Output(OutputStream),
     Died,
     Asked,
+    Wanted(Wanted),
+    Written(MessageId),
+    Reported(Reported),
     /// The moment has come that was waited for.
     Due,
 }
 
 impl Supervision {
-    /// Follows a process until it is dead, or is to be killed.
+    /// Follows a process until it is dead, or is to be killed. It is spoken to in the `dialogue` of its runtime.
     pub(super) async fn follow(
         &mut self,
         child: &mut Child,
+        dialogue: Option<Dialogue>,
         reader: &mut dyn Reader,
         mut watchdog: Watchdog,
     ) -> Result<Followed, ShimError> {
@@ -41,13 +49,17 @@ impl Supervision {
         let mut ladder: Option<Ladder> = None;
         let mut census = Census::default();
         let exit = loop {
+            if self.desk.is_waited_for() {
+                // It waits for a person, who may take as long as the whole run may.
+                watchdog.heard(reader.phase(), Instant::now());
+            }
             let next = match &ladder {
                 Some(ladder) => Next::Wait(ladder.due()),
                 None => watchdog.next(Instant::now()),
             };
             let (Next::Wait(due) | Next::Look(due)) = next else {
                 if let Next::Stop(cause) = next {
-                    ladder = Some(self.stop(child, cause)?);
+                    ladder = Some(self.stop(child, dialogue, cause)?);
                 }
                 continue;
             };
@@ -56,6 +68,26 @@ impl Supervision {
                 Happening::Output(stream) => {
                     self.take(child, stream, reader)?;
                     watchdog.heard(reader.phase(), Instant::now());
+                    if reader.rests() {
+                        self.no_more_messages(child);
+                    }
+                }
+                Happening::Reported(reported) => {
+                    self.reported(&reported)?;
+                    watchdog.heard(reader.phase(), Instant::now());
+                }
+                Happening::Written(message) => self.receipt(message, Receipt::Delivered)?,
+                Happening::Wanted(wanted) => {
+                    let is_held = self.hold.is_some();
+                    self.wanted(wanted, child)?;
+                    match (&ladder, self.hold.take_if(|_| !is_held)) {
+                        (_, None) => {}
+                        (Some(_), Some(hold)) => hold.decline("it is being stopped"),
+                        (None, Some(hold)) => {
+                            self.hold = Some(hold);
+                            ladder = Some(self.stop(child, dialogue, StopCause::Asked)?);
+                        }
+                    }
                 }
                 Happening::Died => {
                     if let Some(exit) = reap(Some(child.pid)).exit {
@@ -63,16 +95,24 @@ impl Supervision {
                     }
                 }
                 Happening::Asked if ladder.is_none() => {
-                    ladder = Some(self.stop(child, StopCause::Asked)?);
+                    ladder = Some(self.stop(child, dialogue, StopCause::Asked)?);
                 }
-                Happening::Asked => {}
+                Happening::Asked => {
+                    if let Some(hold) = self.hold.take() {
+                        hold.decline("somebody stopped the run");
+                    }
+                }
                 Happening::Due => match &mut ladder {
                     Some(ladder) => {
                         if !ladder.step() {
                             break None;
                         }
                     }
-                    None => ladder = self.look(child, next, &mut watchdog, &mut census)?,
+                    None => {
+                        if let Some(cause) = self.look(next, &mut watchdog, &mut census)? {
+                            ladder = Some(self.stop(child, dialogue, cause)?);
+                        }
+                    }
                 },
             }
         };
@@ -82,11 +122,10 @@ impl Supervision {
     /// Looks at what the processes do and use, as far as it is time to.
     fn look(
         &mut self,
-        child: &Child,
         next: Next,
         watchdog: &mut Watchdog,
         census: &mut Census,
-    ) -> Result<Option<Ladder>, ShimError> {
+    ) -> Result<Option<StopCause>, ShimError> {
         let now = Instant::now();
         if matches!(next, Next::Look(due) if due <= now) {
             let count = census.count().map_err(unlisted)?;
@@ -95,20 +134,34 @@ impl Supervision {
         if self.guard.due().is_none_or(|due| due > now) {
             return Ok(None);
         }
-        let reached = self.guard.look().map_err(unlisted)?;
-        reached.map(|limit| self.stop(child, StopCause::OverLimit(limit))).transpose()
+        Ok(self.guard.look().map_err(unlisted)?.map(StopCause::OverLimit))
     }
 
-    fn stop(&mut self, child: &Child, cause: StopCause) -> Result<Ladder, ShimError> {
+    /// Begins to stop a process: in its own language, where it has one.
+    fn stop(
+        &mut self,
+        child: &mut Child,
+        dialogue: Option<Dialogue>,
+        cause: StopCause,
+    ) -> Result<Ladder, ShimError> {
+        let whom = self.hold.as_ref().map_or("somebody", |it| &it.who);
         self.note(&match cause {
-            StopCause::Asked => "stopping, because somebody asked".to_owned(),
+            StopCause::Asked => format!("stopping, because {whom} asked"),
             StopCause::Overdue(phase) => format!("stopping, because {phase}"),
             StopCause::OverLimit(limit) => format!("stopping, because the run reached its limit on {limit}"),
             StopCause::Lingered => {
                 "stopping, because the worker has told its result and does not end".to_owned()
             }
         })?;
-        Ok(Ladder::start(child.pid, cause))
+        let told = dialogue.is_some_and(|it| child.say(it.interrupt.to_owned(), None));
+        self.no_more_messages(child);
+        Ok(Ladder::start(child.pid, cause, told))
+    }
+
+    /// Ends the worker's input, which for one that converses is to say that nothing more will come.
+    fn no_more_messages(&self, child: &mut Child) {
+        child.close_input();
+        self.announce.send_if_modified(|it| std::mem::take(&mut it.takes_messages));
     }
 
     async fn next(&mut self, child: &mut Child, due: Instant) -> Happening {
@@ -119,7 +172,10 @@ impl Supervision {
             _ = self.died.recv() => Happening::Died,
             _ = self.terminate.recv() => Happening::Asked,
             _ = self.interrupt.recv() => Happening::Asked,
-            Some(()) = self.stops.recv() => Happening::Asked,
+            Some(()) = self.inbox.stops.recv() => Happening::Asked,
+            Some(message) = child.written.recv() => Happening::Written(message),
+            Some(wanted) = self.inbox.wants.recv() => Happening::Wanted(wanted),
+            Some(reported) = self.inbox.reports.recv() => Happening::Reported(reported),
             () = sleep_until(due) => Happening::Due,
         }
     }

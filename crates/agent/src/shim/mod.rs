@@ -15,6 +15,7 @@
 //! SIGHUP is ignored. Deliberately absent: any second try of anything, but for a worker that was to go on with a
 //! session which its runtime turns out not to have: once, it begins a new one.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -23,27 +24,33 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use fs_err::{File, OpenOptions};
 use jiff::Timestamp;
 use rustix::io::Errno;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{mpsc, watch};
 
 use crate::layout::RunDir;
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
 use crate::order::{Announcement, Order, ShimRecord};
-use crate::{environment, process};
+use crate::{environment, process, token};
 
 mod child;
 pub mod contain;
+mod desk;
 mod follow;
 mod guard;
+mod hold;
 mod ladder;
 mod lines;
+mod mail;
 mod record;
+mod report;
 mod socket;
 mod supervise;
 mod watchdog;
 
 use contain::{Containment, Means, Places};
 pub use socket::connect;
+pub(crate) use socket::connect_to;
 
 /// Why a shim could not do its work. Nobody reads its standard error; the server finds a dead shim.
 #[derive(Debug, thiserror::Error)]
@@ -113,27 +120,67 @@ pub fn run_by(run_dir: &Utf8Path, version: &str, means: Means) -> Result<(), Shi
     let own = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     order.environment = environment::reduce(&own.collect(), &order.runtime.pass_env);
+    let token = token::random().map_err(file("/dev/urandom".into()))?;
+    if order.spec.kind.is_agent_work() {
+        let program = std::env::current_exe().map_err(system("find its own program"))?;
+        let program = Utf8PathBuf::try_from(program)
+            .map_err(|error| system("find its own program")(error.into_io_error()))?;
+        order.reporter =
+            Some(introduce(&dir, &program, &token, &mut order.environment).map_err(file(dir.tools()))?);
+    }
     let log = LogWriter::open(&dir.log(), Secrets::of(&order.environment))?;
     let log = log.limited(order.spec.limits.log);
     let contained = Containment::set_up(order.spec.run, means, &places, &order.spec.limits);
-    let announced = Announcement::of(log.last());
-    let (announce, announced) = watch::channel(announced);
-    // One pending stop says all there is to say; a second one finds the queue full and is the same.
+    let (announce, announced) = watch::channel(Announcement::of(log.last()));
     let (stop, stops) = mpsc::channel(1);
+    let (wanted, wants) = mpsc::channel(1);
+    let (report, reports) = mpsc::channel(1);
     let ended = runtime.block_on(async {
-        let socket = socket::listen(&dir)
-            .map_err(|source| ShimError::Socket { path: dir.path().to_owned(), source })?;
-        let serving = tokio::spawn(socket.serve(announced, stop));
-        let ended = supervise::supervise(&dir, order, log, contained, announce, stops).await;
+        let socket = |source| ShimError::Socket { path: dir.path().to_owned(), source };
+        let control = socket::listen(&dir).map_err(socket)?;
+        let ear = report::Ear::open(&dir, token).map_err(socket)?;
+        let serving = tokio::spawn(control.serve(announced, socket::Ways { stop, wanted }));
+        let hearing = tokio::spawn(ear.serve(report));
+        let inbox = supervise::Inbox { stops, wants, reports };
+        let ended = supervise::supervise(&dir, order, log, contained, announce, inbox).await;
         serving.abort();
+        hearing.abort();
         ended
     });
-    match fs::remove_file(dir.socket()) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(ShimError::File { path: dir.socket(), source })
+    let mut gone = Ok(());
+    for path in [dir.report_socket(), dir.socket()] {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                gone = Err(ShimError::File { path, source });
+            }
+            _ => {}
         }
-        _ => ended,
     }
+    gone.and(ended)
+}
+
+/// Tells the worker how to report: what its environment needs for that, and the program of this very version under
+/// the name that it is told, before any other of that name. Returns where the program is.
+fn introduce(
+    dir: &RunDir,
+    program: &Utf8Path,
+    token: &SecretString,
+    environment: &mut BTreeMap<String, String>,
+) -> io::Result<Utf8PathBuf> {
+    let tools = dir.tools();
+    fs::create_dir_all(&tools)?;
+    let link = tools.join("coord");
+    // An upgrade replaces the file under a running program; Linux then marks the path.
+    let program = program.as_str().strip_suffix(" (deleted)").unwrap_or(program.as_str());
+    match fs::os::unix::fs::symlink(program, &link) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let path = environment.get("PATH").map_or(tools.to_string(), |it| format!("{tools}:{it}"));
+    environment.insert("PATH".to_owned(), path);
+    environment.insert(crate::report::SOCKET.to_owned(), dir.report_socket().to_string());
+    environment.insert(crate::report::TOKEN.to_owned(), token.expose_secret().to_owned());
+    Ok(link)
 }
 
 /// Leaves the session of whoever started it, and adopts what its descendants orphan.

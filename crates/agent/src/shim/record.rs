@@ -83,7 +83,20 @@ impl Supervision {
                 RawLine::Bytes(line)
             }
         };
+        // What the worker was told first comes back as well, and so does what it was told before it was resumed.
+        for event in &mut self.events {
+            if let EventKind::Receipt { message, receipt } = *event
+                && !self.mail.came(message, receipt)
+            {
+                *event = EventKind::Other;
+            }
+        }
         self.log.append(at, &self.events, raw);
+        self.announce_progress();
+    }
+
+    /// Shows what the events at hand say of the run as it is now.
+    pub(super) fn announce_progress(&self) {
         self.announce.send_if_modified(|announced| {
             let said = self.events.iter().map(|it| announced.note(it));
             said.fold(false, |any, it| any | it)

@@ -15,8 +15,13 @@ use tokio::time::Instant;
 
 use super::child::Child;
 use super::contain::{Caps, Containment, Swept};
+use super::desk::Desk;
 use super::follow::Followed;
 use super::guard::Guard;
+use super::hold::Hold;
+use super::mail::Mail;
+use super::report::Reported;
+use super::socket::Wanted;
 use super::watchdog::Watchdog;
 use super::{ShimError, now};
 use crate::durable;
@@ -24,7 +29,7 @@ use crate::finish::{Ending, finish};
 use crate::layout::RunDir;
 use crate::log::{LogWriter, RawLine};
 use crate::order::{Announcement, Order};
-use crate::runtime::{self, Launch, Plain, Reader};
+use crate::runtime::{self, Launch, Plain, Reader, Runtime};
 
 mod carry_on;
 
@@ -38,7 +43,7 @@ pub(super) async fn supervise(
     log: LogWriter,
     (containment, caps): (Containment, Caps),
     announce: watch::Sender<Announcement>,
-    stops: mpsc::Receiver<()>,
+    inbox: Inbox,
 ) -> Result<(), ShimError> {
     let listen = |kind| signal(kind).map_err(|source| ShimError::System { what: "watch signals", source });
     // Once it is listened to, a hang-up no longer ends the process; nobody need hear it.
@@ -55,7 +60,10 @@ pub(super) async fn supervise(
         log,
         containment,
         announce,
-        stops,
+        inbox,
+        desk: Desk::default(),
+        mail: Mail::default(),
+        hold: None,
         deadline,
         events: Vec::new(),
     };
@@ -70,6 +78,13 @@ pub(super) async fn supervise(
         supervision.note(&format!("the cgroup of the run stays: {error}"))?;
     }
     supervision.finish(dir.clone(), ending).await
+}
+
+/// What others want of a run.
+pub(super) struct Inbox {
+    pub(super) stops: mpsc::Receiver<()>,
+    pub(super) wants: mpsc::Receiver<Wanted>,
+    pub(super) reports: mpsc::Receiver<Reported>,
 }
 
 /// How a process ended.
@@ -89,10 +104,14 @@ pub(super) struct Supervision {
     pub(super) order: Order,
     git: Git,
     pub(super) log: LogWriter,
-    containment: Containment,
+    pub(super) containment: Containment,
     pub(super) guard: Guard,
     pub(super) announce: watch::Sender<Announcement>,
-    pub(super) stops: mpsc::Receiver<()>,
+    pub(super) inbox: Inbox,
+    pub(super) desk: Desk,
+    pub(super) mail: Mail,
+    /// Who is to have the session once the worker has gone.
+    pub(super) hold: Option<Hold>,
     pub(super) died: Signal,
     pub(super) terminate: Signal,
     pub(super) interrupt: Signal,
@@ -127,26 +146,33 @@ impl Supervision {
             let mut reader = runtime.reader(self.order.spec.kind);
             let account = runtime.account(&launch.environment);
             self.announce.send_modify(|it| it.account.clone_from(&account));
-            let Ran { exit, stopped } = match self.run(launch, &mut *reader, true).await? {
+            let Ran { exit, stopped } = match self.run(launch, Some(runtime), &mut *reader).await? {
                 Ok(ran) => ran,
                 Err(Unstarted::Cancelled) => return Ok(Ending::Decided(Outcome::STOPPED)),
                 Err(Unstarted::Failed(reason)) => return failed(reason),
             };
-            let (stream, mut report) = reader.finish(exit);
+            let (mut stream, mut report) = reader.finish(exit);
             report.account = account;
             if resumes && stream.no_session && stopped.is_none() {
                 self.begin_anew("the runtime does not know it")?;
                 continue;
             }
+            self.nobody_reads()?;
+            stream.stuck = self.desk.stuck.take().or(stream.stuck);
+            report.verdict = self.desk.verdict.take();
+            if let Some(hold) = self.hold.take() {
+                return self.left_to_a_person(hold, report).await;
+            }
             return Ok(Ending::Ran { exit, stopped, stream: Box::new(stream), report: Box::new(report) });
         }
     }
+
     /// Runs the setup command; gives the outcome of the run if that is where it ends.
     async fn set_up(&mut self, command: String) -> Result<Option<Outcome>, ShimError> {
         self.note(&format!("setup: {command}"))?;
         let launch = Launch::shell(&self.order, command);
         let failed = |reason| Ok(Some(Outcome::SetupFailed { step: "setup".to_owned(), reason }));
-        match self.run(launch, &mut Plain, false).await? {
+        match self.run(launch, None, &mut Plain).await? {
             Err(Unstarted::Cancelled) => return Ok(Some(Outcome::STOPPED)),
             Err(Unstarted::Failed(reason)) => return failed(reason),
             Ok(Ran { stopped: Some(StopCause::Asked), .. }) => return Ok(Some(Outcome::STOPPED)),
@@ -173,14 +199,14 @@ impl Supervision {
         }
     }
 
-    /// Runs one process to its end, and ends what it left behind.
+    /// Runs one process to its end, and ends what it left behind. The worker is the one that has a runtime.
     async fn run(
         &mut self,
         launch: Launch,
+        worker: Option<&dyn Runtime>,
         reader: &mut dyn Reader,
-        is_worker: bool,
     ) -> Result<Result<Ran, Unstarted>, ShimError> {
-        if self.stops.try_recv().is_ok() {
+        if self.inbox.stops.try_recv().is_ok() {
             return Ok(Err(Unstarted::Cancelled));
         }
         let argv = launch.argv.clone();
@@ -189,21 +215,24 @@ impl Supervision {
             written.map_err(|source| ShimError::File { path: path.clone(), source })?;
         }
         let (worktree, run) = (&self.order.worktree, self.order.spec.run);
-        let mut child = match Child::start(launch, worktree, run, &mut self.containment) {
+        let dialogue = worker.and_then(Runtime::dialogue);
+        let converses = dialogue.is_some();
+        let mut child = match Child::start(launch, worktree, run, &mut self.containment, converses) {
             Ok(child) => child,
             Err(error) if error.kind() == io::ErrorKind::NotFound && worktree.exists() => {
                 return Ok(Err(Unstarted::Failed(format!("there is no program `{}`", argv[0]))));
             }
             Err(error) => return Ok(Err(Unstarted::Failed(format!("cannot start `{}`: {error}", argv[0])))),
         };
-        if is_worker {
-            self.started(&child, &argv);
+        if worker.is_some() {
+            self.started(&child, &argv, converses);
+            self.hand_over(&child)?;
         }
         let mut limits = self.order.spec.limits;
         // A setup command need not say anything.
-        limits.first_output = limits.first_output.filter(|_| is_worker);
+        limits.first_output = limits.first_output.filter(|_| worker.is_some());
         let watchdog = Watchdog::begin(&limits, self.deadline, reader.phase(), Instant::now());
-        let followed = self.follow(&mut child, reader, watchdog).await;
+        let followed = self.follow(&mut child, dialogue, reader, watchdog).await;
         if matches!(followed, Ok(Followed { stopped: None, .. })) {
             self.containment.let_end().await;
         }
@@ -236,7 +265,7 @@ impl Supervision {
         self.commit()
     }
 
-    fn started(&mut self, child: &Child, argv: &[String]) {
+    fn started(&mut self, child: &Child, argv: &[String], takes_messages: bool) {
         let pid = child.pid.as_raw_nonzero().get().unsigned_abs();
         let since = now();
         let secrets = self.log.secrets();
@@ -245,6 +274,7 @@ impl Supervision {
         self.announce.send_modify(|it| {
             it.state = RunState::Running { since };
             it.pid = Some(pid);
+            it.takes_messages = takes_messages;
         });
     }
 
@@ -253,6 +283,7 @@ impl Supervision {
         self.announce.send_modify(|it| {
             it.state = RunState::Finishing;
             it.pid = None;
+            it.questions.clear();
         });
         let Self { order, git, mut log, announce, .. } = self;
         let finishing = tokio::task::spawn_blocking(move || {

@@ -145,6 +145,7 @@ impl Supervisor {
             runtime: means.runtime.clone(),
             push_rescues: means.push_rescues,
             environment,
+            reporter: None,
         };
         let order = serde_json::to_vec(&order).map_err(Failure::at("order"))?;
         durable::write(&dir.order(), &order).map_err(Failure::at("order"))?;

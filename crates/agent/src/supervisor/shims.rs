@@ -1,11 +1,13 @@
 //! The server's side of a shim: starting one, and listening to it until it is gone.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -55,6 +57,9 @@ impl Supervisor {
         let (from, mut to) = connection.into_split();
         let mut lines = BufReader::new(from).lines();
         let mut asked = false;
+        // Whatever an earlier connection has said: the shim knows what it has heard.
+        let mut said = BTreeSet::new();
+        live.told.notify_one();
         loop {
             tokio::select! {
                 line = lines.next_line() => match line {
@@ -67,9 +72,12 @@ impl Supervisor {
                 () = live.stop.cancelled(), if !asked => {
                     asked = true;
                     let stop = order::Command::Stop { at: (self.options.now)() };
-                    let line = serde_json::to_string(&stop).expect("a command is made of words") + "\n";
-                    if to.write_all(line.as_bytes()).await.is_err() {
-                        // It is at its end already, which the next read tells.
+                    say(&mut to, &stop).await;
+                }
+                () = live.told.notified() => {
+                    let kept = self.kept_messages(live.spec.run).await;
+                    for message in kept.into_iter().filter(|it| said.insert(it.id)) {
+                        say(&mut to, &order::Command::Message(message)).await;
                     }
                 }
                 () = self.halt.cancelled() => return Heard::Halted,
@@ -91,4 +99,10 @@ impl Supervisor {
             self.tell(live.spec.run, state).await;
         }
     }
+}
+
+/// Tells a shim something. One that is at its end already shows that at the next read.
+async fn say(to: &mut OwnedWriteHalf, command: &order::Command) {
+    let line = serde_json::to_string(command).expect("a command is made of words") + "\n";
+    to.write_all(line.as_bytes()).await.ok();
 }

@@ -117,6 +117,7 @@ impl Place {
             runtime: RuntimeConfig::default(),
             push_rescues: false,
             environment,
+            reporter: None,
         };
         Run { place: self, order, dir }
     }

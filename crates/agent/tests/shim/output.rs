@@ -86,7 +86,7 @@ fn a_log_that_is_full_says_so_keeps_what_decides_and_holds_nobody_up() {
     assert_eq!(kept + lines, 6001);
     assert!(bytes >= lines * 6);
     assert!(
-        events.iter().any(|it| matches!(&it.event, EventKind::Status { text } if text == "nearly there"))
+        events.iter().any(|it| matches!(&it.event, EventKind::Status { text, .. } if text == "nearly there"))
     );
 }
 

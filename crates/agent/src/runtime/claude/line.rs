@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use coord_core::id::MessageId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use super::shorten;
 
 /// A field that is absent, or not what it was when this was written, is no reason to drop its line.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
@@ -112,7 +115,11 @@ pub(super) struct SystemLine {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) message: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
+    pub(super) mcp_servers: Option<Vec<McpServer>>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) task_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) task_type: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) tasks: Option<Vec<TaskLine>>,
 }
@@ -121,6 +128,21 @@ pub(super) struct SystemLine {
 #[derive(Deserialize)]
 pub(super) struct TaskLine {
     pub(super) task_id: String,
+}
+
+/// What a user said, as it comes back.
+#[derive(Deserialize)]
+pub(super) struct Replay {
+    #[serde(rename = "isReplay", default)]
+    pub(super) is_replay: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) uuid: Option<MessageId>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct McpServer {
+    pub(super) name: String,
+    pub(super) status: String,
 }
 
 #[derive(Deserialize)]
@@ -190,4 +212,27 @@ pub(super) struct Input {
     pub(super) query: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) description: Option<String>,
+}
+
+/// The text of a tool's answer, which is a string or a list of blocks.
+pub(super) fn plain(content: &str) -> String {
+    if let Ok(text) = serde_json::from_str::<String>(content) {
+        return text;
+    }
+    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
+    blocks.into_iter().filter_map(|it| it.text).collect::<Vec<_>>().join("\n")
+}
+
+/// What a tool is applied to, in a few words.
+pub(super) fn subject(input: &str) -> String {
+    let Ok(input) = serde_json::from_str::<Input>(input) else { return String::new() };
+    let said = input
+        .file_path
+        .or(input.command)
+        .or(input.pattern)
+        .or(input.path)
+        .or(input.url)
+        .or(input.query)
+        .or(input.description);
+    shorten(&said.unwrap_or_default(), 200)
 }

@@ -45,7 +45,7 @@ fn a_whole_conversation_becomes_events() {
             },
             EventKind::Init { session: "s-1".to_owned(), model: "m-1".to_owned() },
             EventKind::Text { text: "Looking.\nSTATUS: reading".to_owned() },
-            EventKind::Status { text: "reading".to_owned() },
+            EventKind::Status { text: "reading".to_owned(), confidence: None },
             EventKind::Tool { id: "t1".to_owned(), name: "Bash".to_owned(), subject: "ls -l".to_owned() },
             EventKind::ToolResult { id: "t1".to_owned(), is_error: true, text: "no such\nfile".to_owned() },
             EventKind::Retry { attempt: 2, delay_ms: 571, error: "overloaded (529)".to_owned() },
@@ -75,6 +75,7 @@ fn a_whole_conversation_becomes_events() {
             }],
             text: Some("all done".to_owned()),
             denials: Vec::new(),
+            verdict: None,
         }
     );
     assert!(facts.result_expected && facts.rejected_until.is_none() && facts.stuck.is_none());

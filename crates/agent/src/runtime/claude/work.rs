@@ -12,6 +12,8 @@ use super::line::TaskLine;
 pub(super) struct Work {
     calls: BTreeSet<String>,
     tasks: BTreeSet<String>,
+    /// Those of them that are agents, whose end begins another turn.
+    agents: BTreeSet<String>,
     /// Whether the last turn has had its result, and no other has begun.
     has_result: bool,
 }
@@ -37,19 +39,28 @@ impl Work {
         }
     }
 
-    pub(super) fn begins(&mut self, task: Option<String>) {
+    pub(super) fn begins(&mut self, task: Option<String>, is_agent: bool) {
+        self.agents.extend(task.clone().filter(|_| is_agent));
         self.tasks.extend(task);
     }
 
     pub(super) fn ends(&mut self, task: Option<&str>) {
         if let Some(task) = task {
             self.tasks.remove(task);
+            self.agents.remove(task);
         }
     }
 
     /// These are all the tasks that are in the background. Newer versions say so at each change.
     pub(super) fn is_now(&mut self, tasks: Vec<TaskLine>) {
         self.tasks = tasks.into_iter().map(|it| it.task_id).collect();
+        self.agents.retain(|it| self.tasks.contains(it));
+    }
+
+    /// Whether no turn is under way and none will begin by itself. A command in the background begins none: claude ends
+    /// it when it hears that nothing more will come.
+    pub(super) fn rests(&self) -> bool {
+        self.has_result && self.agents.is_empty()
     }
 
     pub(super) fn phase(&self) -> Phase {
