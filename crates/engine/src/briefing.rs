@@ -51,6 +51,15 @@ const COMMENT: usize = 4_000;
 /// How many comments: the newest.
 const COMMENTS: usize = 20;
 
+/// How a worker reports. The lines are for a worker that has neither tools nor commands.
+const REPORTING: &str = "People see what you report. Report now and then what you have done and what comes next, with \
+the tool `report_status` of the server `coord` if you have it, or else with the command `coord report status \"…\"`, or \
+else with a line of your own that starts with `STATUS:`. If two different approaches have failed, report what you tried \
+and what is in the way (`report_stuck`, `coord report stuck \"…\"`, or a line that starts with `STUCK:`) and stop. Ask \
+a question (`ask_question`, `coord report question \"…\"`) only when the task cannot be done without the answer: a \
+person answers it, which may take long. A file that is worth keeping and does not belong into the repository can be \
+handed over (`report_artifact`, `coord report artifact FILE`).";
+
 /// The first line of every prompt, which says whose it is.
 fn head(briefing: &Briefing<'_>) -> String {
     let Briefing { run, kind, attempt, task, .. } = briefing;
@@ -78,13 +87,10 @@ pub fn work(briefing: &Briefing<'_>) -> String {
             .to_owned()
             + branch.as_str()
             + "` when you have finished. Leave nothing uncommitted and nothing in a stash.",
-        "You have one turn: nobody answers questions, and nothing you leave running in the background will \
-         be waited for. Look first whether the task is already done."
+        "You have one turn, and nothing you leave running in the background will be waited for. Look first \
+         whether the task is already done."
             .to_owned(),
-        "Now and then write a line that starts with `STATUS:` and says what you have done and what comes \
-         next. If two different approaches have failed, write a line that starts with `STUCK:` with what you \
-         tried and what is in the way, and stop."
-            .to_owned(),
+        REPORTING.to_owned(),
     ];
     for paragraph in paragraphs {
         push(&mut text, &paragraph);

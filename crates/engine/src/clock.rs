@@ -1,6 +1,6 @@
 //! The only place that asks the time and draws random numbers; everything else is told.
 
-use coord_core::id::RunId;
+use coord_core::id::{MessageId, RunId};
 use jiff::Timestamp;
 
 /// The time of this moment.
@@ -24,4 +24,10 @@ pub fn new_run_id() -> RunId {
 #[must_use]
 pub fn chance() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1.rotate_left(17)
+}
+
+/// A message id that nobody has used.
+#[must_use]
+pub fn new_message_id() -> MessageId {
+    MessageId::from_uuid(uuid::Uuid::new_v4().as_u128())
 }

@@ -30,6 +30,7 @@ pub mod briefing;
 mod claim;
 pub mod clock;
 pub mod comment;
+mod converse;
 pub mod cost;
 pub mod dispatch;
 pub mod error;

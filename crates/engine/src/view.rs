@@ -15,6 +15,10 @@ use crate::account::AccountView;
 use crate::cost::CapView;
 use crate::settle::Settled;
 
+mod live;
+
+pub use live::{HolderView, QuestionView};
+
 /// A task.
 #[derive(Debug, Clone, Serialize)]
 pub struct TaskView {
@@ -111,12 +115,18 @@ pub struct RunView {
     pub account: Option<String>,
     /// Turns taken.
     pub turns: Option<u64>,
-    /// The worker's last `STATUS:` line while it runs.
+    /// How far the worker last said it is, while it runs.
     pub status: Option<String>,
-    /// The worker's last `STUCK:` line while it runs.
+    /// How sure it was then that it will succeed, from 0 to 1.
+    pub confidence: Option<f64>,
+    /// What the worker last said keeps it from going on, while it runs.
     pub stuck: Option<String>,
     /// How many processes outlived the worker or cannot be ended, once it ended.
     pub leaked: Option<u64>,
+    /// What it asked and nobody has answered yet, oldest first.
+    pub questions: Vec<QuestionView>,
+    /// Who has taken its session over, while they have it.
+    pub held: Option<HolderView>,
     /// When it was minted, RFC 3339.
     pub created_at: String,
     /// When it ended, RFC 3339.
@@ -147,8 +157,11 @@ impl From<&Run> for RunView {
             account: end.and_then(|it| it.report.account.as_ref()).map(ToString::to_string),
             turns: end.and_then(|it| it.report.turns),
             status: None,
+            confidence: None,
             stuck: None,
             leaked: end.map(|it| it.leaked.outlived + it.leaked.stay),
+            questions: Vec::new(),
+            held: None,
             created_at: run.created_at.to_string(),
             ended_at: end.map(|it| it.at.to_string()),
         }
@@ -161,8 +174,7 @@ impl RunView {
     pub fn of(run: &Run, settled: &Settled) -> Self {
         let mut view = Self::from(run);
         if let Some(seen) = settled.live.get(&run.id) {
-            view.status.clone_from(&seen.status);
-            view.stuck.clone_from(&seen.stuck);
+            view = view.seen(seen);
         }
         view.waits_for.extend(settled.unpushed.get(&run.id).cloned());
         if let Some(place) = settled.queued.iter().position(|it| it.run == run.id) {

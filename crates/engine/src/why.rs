@@ -120,7 +120,7 @@ impl Engine {
             because,
             next: position.next,
             gates: standing.iter().map(GateView::from).collect(),
-            runs: runs.iter().map(RunView::from).collect(),
+            runs: runs.iter().map(|it| RunView::of(it, &settled)).collect(),
             events: events.iter().map(happening).collect(),
         })
     }
@@ -172,10 +172,13 @@ fn under_way(settled: &Settled, run: &Run) -> Position {
     let state = format!("run {} ({}) is {}", run.id, run.kind.as_str(), run.state.as_str());
     let watch = format!("coord watch {}", run.id);
     let Some(place) = settled.queued.iter().position(|it| it.run == run.id) else {
-        let stuck = settled.live.get(&run.id).is_some_and(|it| it.stuck.is_some());
-        let next = Some(match stuck {
-            true => Step::new(command(Aim::Unstick, &run.id, false), "tell its worker how to go on"),
-            false => Step::new(watch, "see what it does"),
+        let view = RunView::of(run, settled);
+        let next = Some(match (view.questions.into_iter().next(), view.stuck) {
+            (Some(asked), _) => Step::new(asked.command, "answer what its worker asks"),
+            (None, Some(_)) => {
+                Step::new(command(Aim::Unstick, &run.id, false), "tell its worker how to go on")
+            }
+            (None, None) => Step::new(watch, "see what it does"),
         });
         return Position { state, because: live_reasons(settled, run), next };
     };
@@ -196,7 +199,16 @@ fn live_reasons(settled: &Settled, run: &Run) -> Vec<String> {
     let waiting = settled.waiting.get(&run.id).cloned();
     let stuck = settled.live.get(&run.id).and_then(|it| it.stuck.as_ref());
     let stuck = stuck.map(|it| format!("its worker says that it is stuck: {it}"));
-    waiting.into_iter().chain(stuck).collect()
+    let held = settled.live.get(&run.id).and_then(|it| it.held.as_ref());
+    let held = held.map(|it| {
+        format!(
+            "{} has had its session since {:.0}, and the run ends when it is handed back",
+            it.who, it.since
+        )
+    });
+    let asked = settled.live.get(&run.id).into_iter().flat_map(|it| &it.questions);
+    let asked = asked.map(|it| format!("its worker asks (question {}): {}", it.question, it.text));
+    waiting.into_iter().chain(held).chain(stuck).chain(asked).collect()
 }
 
 fn published(
