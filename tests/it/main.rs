@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
+mod attaching;
 mod change;
 mod config;
 mod contained;
@@ -31,6 +32,7 @@ mod merging;
 mod money;
 mod queue;
 mod refusals;
+mod reporting;
 mod runtimes;
 mod script;
 mod sessions;
@@ -39,6 +41,7 @@ mod surviving;
 mod surviving_gc;
 mod surviving_origin;
 mod surviving_rescue;
+mod telling;
 mod vanished;
 mod watching;
 mod work;

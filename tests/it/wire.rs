@@ -33,6 +33,21 @@ pub(crate) fn follow(fleet: &Fleet, run: &str, framing: Framing, cut: usize) -> 
     unreachable!("there is always one more connection")
 }
 
+/// Posts a JSON document to the agent server; its whole answer.
+pub(crate) fn post(fleet: &Fleet, path: &str, body: &str) -> String {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, fleet.port)).unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        fleet.token(),
+        body.len()
+    );
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// The body of one answer, up to `limit` bytes, and whether that was all of it.
 fn stream(fleet: &Fleet, run: &str, framing: Framing, last: usize, limit: usize) -> (Vec<u8>, bool) {
     let (query, header) = match framing {

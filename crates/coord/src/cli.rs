@@ -4,7 +4,9 @@
 pub mod account;
 pub mod again;
 pub mod agent;
+pub mod answer;
 pub mod assign;
+pub mod attach;
 pub mod checkout;
 pub mod completions;
 pub mod config;
@@ -19,6 +21,7 @@ pub mod merge;
 pub mod notify;
 pub mod pr;
 pub mod queue;
+pub mod report;
 pub mod rescue;
 pub mod resume_stuck;
 pub mod retry;
@@ -27,6 +30,7 @@ pub mod shim;
 pub mod status;
 pub mod stop;
 pub mod task;
+pub mod tell;
 pub mod test;
 pub mod version;
 pub mod wait;
@@ -77,6 +81,9 @@ pub enum Command {
     Stop(stop::Args),
     Retry(retry::Args),
     ResumeStuck(resume_stuck::Args),
+    Tell(tell::Args),
+    Answer(answer::Args),
+    Attach(attach::Args),
     Checkout(checkout::Args),
     Rescue(rescue::Args),
     Gc(gc::Args),
@@ -91,6 +98,7 @@ pub enum Command {
     Session(session::Args),
     Done(done::Args),
     Agent(agent::Args),
+    Report(report::Args),
     #[command(hide = true)]
     Queue(queue::Args),
     #[command(hide = true)]

@@ -263,7 +263,7 @@ impl Conveyor<'_> {
         let begun = Instant::now();
         self.live.set(index, "a worker has it");
         while let Some(event) = following.next().await? {
-            if let EventKind::Status { text } = event.event {
+            if let EventKind::Status { text, .. } = event.event {
                 self.live.set(index, &text);
             }
         }

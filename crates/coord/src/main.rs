@@ -16,6 +16,7 @@ mod context;
 mod demo;
 mod error;
 mod log;
+mod mcp;
 mod render;
 mod say;
 mod session;
@@ -115,6 +116,10 @@ fn run(cli: Cli, environment: BTreeMap<String, String>, ui: &Ui) -> Result<(), C
         | Command::Session(_)
         | Command::Done(_)
         | Command::Agent(_)
+        | Command::Answer(_)
+        | Command::Attach(_)
+        | Command::Tell(_)
+        | Command::Report(_)
         | Command::Queue(_) => {}
     }
     let serves = matches!(cli.command, Command::Agent(_) | Command::Queue(_));
@@ -160,6 +165,10 @@ async fn perform(command: &Command, cx: &Context, ui: &Ui) -> Result<(), CliErro
         Command::Done(args) => cli::done::run(args, cx, ui).await,
         Command::Agent(args) => cli::agent::run(args, cx, ui).await,
         Command::Queue(args) => cli::queue::run(args, cx).await,
+        Command::Tell(args) => cli::tell::run(args, cx, ui).await,
+        Command::Attach(args) => cli::attach::run(args, cx, ui).await,
+        Command::Answer(args) => cli::answer::run(args, cx, ui).await,
+        Command::Report(args) => cli::report::run(args, cx, ui).await,
         Command::Shim(_) | Command::Completions(_) | Command::Version(_) => {
             unreachable!("these need no event loop and are done by now")
         }

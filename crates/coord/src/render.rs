@@ -4,6 +4,7 @@ use coord_core::limits::Bytes;
 use coord_core::outcome::Outcome;
 use coord_core::run::Leaked;
 use coord_proto::event::{Event, EventKind, Leak, LeakedProcess, LeftOut};
+use coord_proto::run::Receipt;
 
 use crate::ui::{Tone, Ui};
 
@@ -58,8 +59,43 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
             let tone = if *is_error { Tone::Bad } else { Tone::Good };
             tag(tone, "result", &format!("{turns}{cost}: {}", shorten(text, 200)))
         }
-        EventKind::Status { text } => tag(Tone::Good, "status", text),
-        EventKind::Stuck { why } => tag(Tone::Bad, "stuck", why),
+        EventKind::Status { text, confidence } => {
+            let sure = confidence.map_or(String::new(), |it| format!(" ({:.0} % sure)", it * 100.0));
+            tag(Tone::Good, "status", &format!("{}{sure}", printable(text)))
+        }
+        EventKind::Stuck { why } => tag(Tone::Bad, "stuck", &shorten(why, 400)),
+        EventKind::Question { question, text, options } => {
+            let options =
+                if options.is_empty() { String::new() } else { format!(" [{}]", options.join(" | ")) };
+            tag(Tone::Attention, "question", &format!("{question}: {}{options}", shorten(text, 400)))
+        }
+        EventKind::Answer { question, text } => {
+            tag(Tone::Good, "answer", &format!("{question}: {}", shorten(text, 400)))
+        }
+        EventKind::Artifact { name, bytes } => tag(Tone::Good, "artifact", &format!("{name}, {bytes} bytes")),
+        EventKind::Held { who } => {
+            tag(Tone::Attention, "held", &format!("{} has taken the session over", printable(who)))
+        }
+        EventKind::HandedBack { who } => {
+            tag(Tone::Good, "handed back", &format!("{} has handed the session back", printable(who)))
+        }
+        EventKind::Message { text, .. } => tag(Tone::Attention, "told", &shorten(text, 400)),
+        EventKind::Receipt { receipt: Receipt::Read, .. } => {
+            tag(Tone::Good, "read", "the worker has taken that in")
+        }
+        EventKind::Receipt { receipt: Receipt::Unread, .. } => {
+            tag(Tone::Bad, "unread", "the worker ended without having taken that in")
+        }
+        EventKind::Receipt { receipt: Receipt::Queued | Receipt::Delivered | Receipt::Unknown, .. }
+            if all =>
+        {
+            tag(Tone::Faint, "delivered", "it is at the worker's input")
+        }
+        EventKind::Verdict(verdict) => {
+            let found = verdict.findings.iter().map(|it| format!("\n  {it}")).collect::<String>();
+            let text = shorten(&verdict.summary, 400);
+            tag(Tone::Strong, "verdict", &format!("{}: {text}{found}", verdict.decision.as_str()))
+        }
         EventKind::Leak { what, count, processes } => tag(Tone::Bad, "leak", &leak(*what, *count, processes)),
         EventKind::LeftOut { why, lines, bytes } => {
             tag(Tone::Attention, "left out", &left_out(*why, *lines, *bytes))
@@ -70,7 +106,10 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
             let tone = if end.outcome == Outcome::Done { Tone::Good } else { Tone::Bad };
             tag(tone, "ended", &end.outcome.to_string())
         }
-        EventKind::Text { .. } | EventKind::ToolResult { .. } | EventKind::Other => None,
+        EventKind::Text { .. }
+        | EventKind::ToolResult { .. }
+        | EventKind::Receipt { .. }
+        | EventKind::Other => None,
     }
 }
 

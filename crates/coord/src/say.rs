@@ -140,7 +140,9 @@ fn kind_of_answer(source: &ClientError) -> ErrorKind {
         ProblemKind::Unauthorized => ErrorKind::Unauthorised,
         ProblemKind::NotFound | ProblemKind::Gone => ErrorKind::NotFound,
         ProblemKind::Unable => ErrorKind::RuntimeUnusable,
-        ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate => ErrorKind::Refused,
+        ProblemKind::Conflict | ProblemKind::Fenced | ProblemKind::TooLate | ProblemKind::Declined => {
+            ErrorKind::Refused
+        }
         ProblemKind::BadRequest | ProblemKind::Internal | ProblemKind::Unknown => ErrorKind::Failed,
     }
 }

@@ -5,7 +5,7 @@ use coord_engine::view::{GitHubView, MachineView, RunView, StatusView};
 
 use crate::cli::{account, cost, watch};
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, one_line};
 use crate::session::Session;
 use crate::ui::{Tone, Ui, when};
 
@@ -104,7 +104,20 @@ fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
     let place = watch::whereabouts(it);
     let mut lines = vec![format!("{} {:<5} {:<14} {state}{place}, {since}", it.id, it.kind, it.task)];
     lines.extend(it.waits_for.iter().map(|it| format!("    {it}")));
-    lines.extend(it.status.as_ref().map(|it| format!("    {it}")));
+    let held =
+        it.held.as_ref().map(|it| format!("    held by {} since {}", it.who, when::clock_time(&it.since)));
+    lines.extend(held.map(|it| ui.paint(Tone::Attention, it)));
+    let sure = it.confidence.map_or(String::new(), |it| format!(" ({:.0} % sure)", it * 100.0));
+    lines.extend(it.status.as_ref().map(|it| format!("    {it}{sure}")));
     lines.extend(it.stuck.as_ref().map(|it| ui.paint(Tone::Bad, format!("    stuck: {it}"))));
+    for asked in &it.questions {
+        let options = if asked.options.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", asked.options.join(" | "))
+        };
+        lines.push(ui.paint(Tone::Attention, format!("    asks: {}{options}", one_line(&asked.text))));
+        lines.push(format!("      {}", asked.command));
+    }
     lines
 }

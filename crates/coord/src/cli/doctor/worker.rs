@@ -117,6 +117,7 @@ fn order(
         runtime,
         push_rescues: false,
         environment,
+        reporter: None,
     }
 }
 
