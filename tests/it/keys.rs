@@ -9,6 +9,7 @@ mod limits;
 mod machine;
 mod money;
 mod repo;
+mod sandbox;
 mod upkeep;
 mod worker;
 
@@ -21,7 +22,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 88] = [
+const STORIES: [(&str, fn()); 91] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),
@@ -44,6 +45,7 @@ const STORIES: [(&str, fn()); 88] = [
     ("repos[].merge_method", repo::merge_method_is_how_history_looks),
     ("repos[].worker_permissions.allow", worker::permissions_are_rules_of_the_command_line),
     ("repos[].worker_permissions.deny", worker::permissions_are_rules_of_the_command_line),
+    ("repos[].sandbox", sandbox::a_repo_has_the_last_word_on_its_sandbox),
     ("repos[].limits", limits::limits_go_with_the_order_and_the_last_word_is_the_repos),
     ("repos[].caps.usd_per_run", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
     ("repos[].caps.usd_per_task", money::caps_are_the_most_that_a_worker_is_told_it_may_cost),
@@ -113,6 +115,9 @@ const STORIES: [(&str, fn()); 88] = [
     ("retention.log_megabytes", upkeep::retention_is_how_long_what_runs_leave_is_kept),
     ("rescue.push", upkeep::rescue_push_sends_what_was_left_to_origin_once_it_was_looked_through),
     ("limits.attempts", worker::attempts_are_how_many_may_fail),
+    ("sandbox.level", sandbox::a_repo_has_the_last_word_on_its_sandbox),
+    ("sandbox.network", sandbox::network_is_for_the_kinds_that_have_it),
+    ("sandbox.readable", sandbox::readable_is_what_they_see_of_a_home),
 ];
 
 /// A value for every key that is none of the defaults.
@@ -133,6 +138,7 @@ repos:
   may_skip: [thirtytwo]
   merge_method: squash
   worker_permissions: {allow: [Bash(six *)], deny: [Bash(seven *)]}
+  sandbox: strict
   limits: {idle: 39}
   caps: {usd_per_run: 39.5, usd_per_task: 40.5}
 - name: web
@@ -197,6 +203,7 @@ accounts:
 time_zone: Europe/Berlin
 rescue: {push: true}
 retention: {log_days: 39, rescue_days: 40, log_megabytes: 41}
+sandbox: {level: worktree, network: [test], readable: [/fortyone]}
 ";
 
 #[test]

@@ -25,6 +25,8 @@ pub struct AgentConfig {
     pub retention: Policy,
     /// Whether rescued work is pushed at the end of a run, unless it seems to hold secrets.
     pub push_rescues: bool,
+    /// What a confined run may read beside the system, its programs and what is its own.
+    pub readable: Vec<Utf8PathBuf>,
 }
 
 /// A repo on this machine.

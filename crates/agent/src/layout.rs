@@ -16,6 +16,7 @@
 //!     prompt               what its worker is told, mode 0600, where that takes it from a file
 //!     shim.json            the shim's identity; locked by it for as long as it lives
 //!     shim.sock            its control socket
+//!     git/                 the git directory of a worker that may not write to the repo store, while it works
 //!     log.ndjson           the event log
 //!     exit.json            how it ended; its existence is the fact that it did
 //!     unpushed.json        its commits are not on origin yet: why, and how often that was tried
@@ -186,6 +187,12 @@ impl RunDir {
     #[must_use]
     pub fn messages(&self) -> Utf8PathBuf {
         self.0.join("messages")
+    }
+
+    /// The git directory of a worker that may not write to the repo store.
+    #[must_use]
+    pub fn git(&self) -> Utf8PathBuf {
+        self.0.join("git")
     }
 
     /// The event log.

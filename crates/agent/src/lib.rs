@@ -19,6 +19,7 @@ pub mod order;
 pub mod process;
 pub mod report;
 pub mod runtime;
+pub mod sandbox;
 pub mod server;
 pub mod shim;
 pub mod token;

@@ -12,6 +12,8 @@ use coord_proto::run::{Holder, Message, Question, RunSpec};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::Confined;
+
 /// What a shim is to do: `order.json`, written once the worktree stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
@@ -34,6 +36,9 @@ pub struct Order {
     /// Whether rescued work is pushed, unless it seems to hold secrets.
     #[serde(default)]
     pub push_rescues: bool,
+    /// What everything that is started for the run is started in; `None` without a sandbox.
+    #[serde(default)]
+    pub sandbox: Option<Confined>,
     /// The environment that the worker may see. It may hold secrets, so it is not written: the shim makes it of
     /// its own, by [`RuntimeConfig::pass_env`].
     #[serde(skip)]

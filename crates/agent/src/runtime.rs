@@ -75,6 +75,12 @@ pub trait Runtime: Debug + Sync {
     /// When the run or the configuration lacks what this runtime needs.
     fn program<'a>(&self, spec: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable>;
 
+    /// Where it keeps its login and its sessions, by the environment that it sees: what a confined worker is shown of
+    /// a home all the same, and may write.
+    fn state(&self, _environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
+        Vec::new()
+    }
+
     /// How the worker of `order` is started. The prompt never goes on the command line.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ use coord_core::limits::LimitRules;
 use coord_core::machine::Machine;
 use coord_core::name::{AccountName, GitHubRepo, MachineName, RepoName, RuntimeName};
 use coord_core::repo::Repo;
+use coord_core::run::RunKind;
+use coord_core::sandbox::Confinement;
 use coord_engine::origin;
 use coord_engine::settings::{CredentialSource, GitHubSettings, Limits, Models, Money, Settings};
 use jiff::tz::TimeZone;
@@ -83,6 +85,12 @@ pub struct Config {
     pub time_zone: Option<String>,
     /// Whose issues may become work without a person's word.
     pub trusted: BTreeSet<Association>,
+    /// What workers and tests may reach in a repo that does not say.
+    pub confinement: Confinement,
+    /// Which kinds of run may use the network where they are confined.
+    pub networked: BTreeSet<RunKind>,
+    /// What a confined run may read beside the system and what is its own.
+    pub readable: Vec<Utf8PathBuf>,
     /// How GitHub is reached.
     pub github: GitHub,
     /// What becomes of work that a worker did not commit.
@@ -135,7 +143,7 @@ impl Config {
 
     fn from_file(file: File, api_url: ApiUrl, path: &Utf8Path, cx: &Context) -> Self {
         let File { repos, machines, github, issues, concurrency, models, runtime, .. } = file;
-        let File { mut runtimes, limits, accounts, time_zone, rescue, retention, .. } = file;
+        let File { mut runtimes, limits, accounts, time_zone, rescue, retention, sandbox, .. } = file;
         let dir = path.parent().unwrap_or(path);
         let place = |text: &str| dir.join(expand(text, cx.user_home.as_deref()));
         runtimes.place(|text| place(text).into_string());
@@ -157,7 +165,7 @@ impl Config {
         let on_github = repos.iter().filter_map(|it| Some((it.name.clone(), it.github.clone()?))).collect();
         Self {
             path: path.to_owned(),
-            repos: repos.into_iter().map(entry::repo).collect(),
+            repos: repos.into_iter().map(|it| entry::repo(it, sandbox.level)).collect(),
             on_github,
             here: here(&machines, cx),
             runtime,
@@ -181,6 +189,9 @@ impl Config {
             machines,
             time_zone,
             trusted: issues.trusted,
+            confinement: sandbox.level,
+            networked: sandbox.network,
+            readable: sandbox.readable.iter().map(|it| place(it)).collect(),
             github: entry::github(github, api_url, &place),
             rescue,
             retention,
@@ -252,6 +263,7 @@ impl Config {
             accounts: self.accounts.clone(),
             zone: self.zone(),
             trusted: self.trusted.clone(),
+            networked: self.networked.clone(),
             github: self.github_settings(cx),
         }
     }
@@ -273,6 +285,7 @@ impl Config {
             known: self.repos.iter().map(|it| it.name.clone()).collect(),
             retention: self.retention.policy(),
             push_rescues: self.rescue.push,
+            readable: self.readable.clone(),
         })
     }
 

@@ -23,6 +23,7 @@
 //! | [`window`], [`park`], [`hours`] | the usage windows of accounts, and what becomes of a run that meets one |
 //! | [`retention`] | what may go of what runs left on a machine, and why everything else stays |
 //! | [`secret`] | what looks like a secret in bytes that are about to leave the machine |
+//! | [`sandbox`] | how far a worker is kept from what is not its own |
 //! | [`session`] | what happened while a person worked, what it cost, what is left for them |
 //! | [`event`] | the immutable facts that everything shown is derived from |
 //!
@@ -57,6 +58,7 @@ pub mod report;
 pub mod retention;
 pub mod routing;
 pub mod run;
+pub mod sandbox;
 pub mod secret;
 pub mod session;
 pub mod task;

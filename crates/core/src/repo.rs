@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::forge::Rules;
 use crate::gate::GateKind;
 use crate::name::{BranchName, GitHubRepo, RepoName};
+use crate::sandbox::Confinement;
 
 /// A git repository under coordination.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Repo {
     pub merge_method: MergeMethod,
     /// What workers may and may not run.
     pub permissions: Permissions,
+    /// What workers and tests may reach.
+    pub confinement: Confinement,
 }
 
 /// Where a repo's tasks and pull requests live.

@@ -129,6 +129,7 @@ impl Engine {
             command,
             setup,
             permissions,
+            sandbox: self.settings.sandbox(&run.task.repo, run.kind),
             deadline_seconds: deadline.as_secs(),
             resume: inherited.resume,
             restore: inherited.restore,

@@ -14,6 +14,8 @@ use coord_core::machine::Machine;
 use coord_core::name::{AccountName, MachineName, RepoName, RuntimeName};
 use coord_core::park::OnLimit;
 use coord_core::repo::Repo;
+use coord_core::run::RunKind;
+use coord_core::sandbox::Sandbox;
 use coord_forge::github::credential::Credential;
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub limits: LimitRules,
     /// How many attempts at a task may fail before it is gone on with only by force.
     pub attempts: u32,
+    /// Which kinds of run may use the network where they are confined.
+    pub networked: BTreeSet<RunKind>,
     /// How long after one worker was started the next one may be.
     pub stagger: Duration,
     /// What may be spent.
@@ -132,6 +136,14 @@ pub struct Models {
 }
 
 impl Settings {
+    /// The sandbox of a run of this kind in a repo.
+    #[must_use]
+    pub fn sandbox(&self, repo: &RepoName, kind: RunKind) -> Sandbox {
+        let level = self.repo(repo).map(|it| it.confinement).unwrap_or_default();
+        let asked = if kind.is_agent_work() { RunKind::Work } else { kind };
+        Sandbox { level, network: self.networked.contains(&asked) }
+    }
+
     /// The repo of that name.
     #[must_use]
     pub fn repo(&self, name: &RepoName) -> Option<&Repo> {

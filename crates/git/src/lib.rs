@@ -16,6 +16,7 @@
 //! | [`refs`], [`history`] | references and commits of the store | libgit2 |
 //! | [`merge`] | merge, squash and rebase without a working tree | libgit2 |
 //! | [`worktree`], [`removal`] | a run's worktree, from making to the one place that removes it | plain files; checkout and status by the program |
+//! | [`lend`] | a git directory for a worker that may not write to the store | plain files; fetch by the program |
 //! | [`rescue`], [`stash`] | work that would otherwise be lost | both: files by the program, stash and commit by libgit2 |
 //! | [`rescued`], [`leak`] | looking at rescued work, and whether it may leave the machine | libgit2; patches by the program |
 //! | [`apply`] | rescued work in a clone of a person's own | the program |
@@ -42,6 +43,7 @@ mod hidden;
 pub mod history;
 mod keep;
 pub mod leak;
+pub mod lend;
 pub mod merge;
 pub mod program;
 pub mod refs;

@@ -6,6 +6,7 @@ use coord_core::limits::RunLimits;
 use coord_core::name::{AccountName, BranchName, CommitSha, RuntimeName};
 use coord_core::repo::Permissions;
 use coord_core::run::{RunKind, RunState};
+use coord_core::sandbox::Sandbox;
 use coord_core::task::TaskRef;
 use coord_core::window::Window;
 use jiff::Timestamp;
@@ -49,6 +50,9 @@ pub struct RunSpec {
     /// What the worker may and may not do.
     #[serde(default)]
     pub permissions: Permissions,
+    /// What it may reach. An older coordinator asks for no sandbox.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// The worker is stopped this many seconds after it was started.
     pub deadline_seconds: u64,
     /// What else limits it. An older coordinator sets no limits.

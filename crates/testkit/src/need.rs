@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -31,6 +32,24 @@ pub fn claude_of(version: Version) -> Option<Utf8PathBuf> {
 #[must_use]
 pub fn agent(agent: Agent) -> Option<Utf8PathBuf> {
     agent.installed().map_err(|reason| not_run(&reason)).ok()
+}
+
+/// Whether this machine can confine processes with bubblewrap; that it cannot is recorded.
+#[must_use]
+pub fn bubblewrap() -> bool {
+    let tried = Command::new("bwrap").args(["--unshare-pid", "--ro-bind", "/", "/", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => true,
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            not_run(&format!("bubblewrap cannot make a sandbox: {}", said.trim()));
+            false
+        }
+        Err(_) => {
+            not_run("bubblewrap is not installed");
+            false
+        }
+    }
 }
 
 /// Records that the current test did not run, and why; the test then returns.

@@ -5,6 +5,7 @@ use coord_core::name::CommitSha;
 use coord_core::run::{GitFacts, Rescue};
 use coord_git::history::HistoryError;
 use coord_git::leak;
+use coord_git::lend::LendError;
 use coord_git::program::Git;
 use coord_git::remote::{Expect, Push, RemoteError};
 use coord_git::rescue::RescueError;
@@ -28,6 +29,8 @@ pub(super) enum GitProblem {
     Worktree(#[from] WorktreeError),
     #[error(transparent)]
     History(#[from] HistoryError),
+    #[error(transparent)]
+    Lend(#[from] LendError),
     #[error("work that is not committed could not be rescued; it stays in the worktree")]
     Rescue(#[from] RescueError),
 }
@@ -64,6 +67,15 @@ impl Work {
             return self.salvage(&store, order, may_push);
         }
         let worktree = store.worktree(&order.worktree)?;
+        if let Some(sandbox) = &order.sandbox {
+            store.disarm(&worktree)?;
+            // What it committed is lost to it otherwise, but its files can still be rescued.
+            if let Some(directory) = &sandbox.lent
+                && let Err(error) = store.take_back(&worktree, directory)
+            {
+                self.notes.push(format!("{}; it is still in `{directory}`", chain(&error)));
+            }
+        }
         let rescued = self.rescue(&store, &worktree, clock());
         if may_push && order.push_rescues {
             self.push_rescue(&store, order.spec.run, secrets);

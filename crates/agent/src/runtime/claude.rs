@@ -56,6 +56,14 @@ const ENVIRONMENT: [(&str, &str); 4] = [
 pub(super) struct Claude;
 
 impl Runtime for Claude {
+    fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
+        if let Some(place) = environment.get("CLAUDE_CONFIG_DIR") {
+            return vec![place.into()];
+        }
+        let home = environment.get("HOME").map(Utf8PathBuf::from);
+        home.iter().flat_map(|it| [it.join(".claude"), it.join(".claude.json")]).collect()
+    }
+
     fn name(&self) -> &'static str {
         "claude"
     }

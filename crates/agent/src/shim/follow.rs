@@ -155,7 +155,7 @@ impl Supervision {
         })?;
         let told = dialogue.is_some_and(|it| child.say(it.interrupt.to_owned(), None));
         self.no_more_messages(child);
-        Ok(Ladder::start(child.pid, cause, told))
+        Ok(Ladder::start(child.pid, self.order.sandbox.is_some(), cause, told))
     }
 
     /// Ends the worker's input, which for one that converses is to say that nothing more will come.

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use coord_core::classify::StopCause;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::Instant;
+
+use crate::process;
 
 /// How long a runtime that was told to stop may take to end its turn and say how far it got.
 const TOLD: Duration = Duration::from_secs(2);
@@ -18,6 +20,8 @@ const TERMINATE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Ladder {
     group: Pid,
+    /// The process only keeps others together, and would take them with it.
+    confined: bool,
     rung: Rung,
     until: Instant,
     pub(super) cause: StopCause,
@@ -33,16 +37,16 @@ enum Rung {
 }
 
 impl Ladder {
-    /// Takes the first step. `group` is the process, which leads a group of its own; it may have been `told` to stop in
-    /// its own language.
-    pub(super) fn start(group: Pid, cause: StopCause, told: bool) -> Self {
+    /// Takes the first step. `group` is the process, which leads a group of its own; it is that of a sandbox if the
+    /// worker is `confined`, and may have been `told` to stop in its own language.
+    pub(super) fn start(group: Pid, confined: bool, cause: StopCause, told: bool) -> Self {
         let rung = match cause {
             // It has said all that it has to say; an interrupt would have it say something else.
             StopCause::Lingered => Rung::Terminate,
             StopCause::Asked | StopCause::Overdue(_) | StopCause::OverLimit(_) if told => Rung::Told,
             StopCause::Asked | StopCause::Overdue(_) | StopCause::OverLimit(_) => Rung::Interrupt,
         };
-        let mut ladder = Self { group, rung, until: Instant::now(), cause };
+        let mut ladder = Self { group, confined, rung, until: Instant::now(), cause };
         ladder.act();
         ladder
     }
@@ -73,10 +77,31 @@ impl Ladder {
             Rung::Terminate => (Signal::TERM, TERMINATE),
         };
         self.until = Instant::now() + time;
+        if self.confined && self.signal_within(signal) {
+            return;
+        }
         // A group that is gone has ended, which is what this is for; whoever waits for it is told.
         if kill_process_group(self.group, signal).is_ok() {
             // A stopped process would not notice that it is to go.
             kill_process_group(self.group, Signal::CONT).ok();
         }
+    }
+
+    /// Signals what runs in the sandbox that the process is: all its descendants but its children, which are the
+    /// first process in there and stand for the sandbox as well. False when there is nothing.
+    fn signal_within(&self, signal: Signal) -> bool {
+        let root = self.group.as_raw_nonzero().get().unsigned_abs();
+        let table = process::table().unwrap_or_default();
+        let within = process::descendants(&table, root);
+        let is_first = |pid: u32| table.iter().any(|it| it.pid == pid && it.parent == root);
+        let inside = within.into_iter().filter(|it| !is_first(*it));
+        let pids: Vec<_> = inside.filter_map(|it| Pid::from_raw(i32::try_from(it).ok()?)).collect();
+        for pid in &pids {
+            // Who is gone has ended, which is what this is for.
+            if kill_process(*pid, signal).is_ok() {
+                kill_process(*pid, Signal::CONT).ok();
+            }
+        }
+        !pids.is_empty()
     }
 }

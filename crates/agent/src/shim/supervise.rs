@@ -209,6 +209,10 @@ impl Supervision {
         if self.inbox.stops.try_recv().is_ok() {
             return Ok(Err(Unstarted::Cancelled));
         }
+        let launch = match &self.order.sandbox {
+            Some(sandbox) => sandbox.wrap(launch),
+            None => launch,
+        };
         let argv = launch.argv.clone();
         for (path, text) in &launch.files {
             let written = durable::write(path, text.as_bytes());
@@ -305,5 +309,8 @@ fn changed_files(git: &Git, order: &Order) -> Result<Vec<String>, String> {
     let store = Store::open(git, &order.home, repo, &order.origin, order.clone.as_deref());
     let store = store.map_err(|it| text(&it))?;
     let worktree = store.worktree(&order.worktree).map_err(|it| text(&it))?;
+    if order.sandbox.is_some() {
+        store.disarm(&worktree).map_err(|it| text(&it))?;
+    }
     store.changed_files(&worktree, NAMED).map_err(|it| text(&it))
 }

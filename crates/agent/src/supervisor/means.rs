@@ -4,13 +4,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use coord_core::sandbox::Confinement;
 use coord_proto::problem::{Problem, ProblemKind};
 use coord_proto::run::{Checkout, RunSpec};
 use fs_err as fs;
 
 use crate::config::AgentConfig;
 use crate::order::RuntimeConfig;
-use crate::runtime;
+use crate::{runtime, sandbox};
 
 /// What a run needs of this machine.
 #[derive(Debug)]
@@ -23,6 +24,12 @@ pub(super) struct Means {
     pub(super) runtime: RuntimeConfig,
     /// Whether rescued work is pushed.
     pub(super) push_rescues: bool,
+    /// Where the program of the run lies.
+    pub(super) program: Utf8PathBuf,
+    /// What makes the run's sandbox, where it is to have one.
+    pub(super) sandbox: Option<Utf8PathBuf>,
+    /// What a confined run may read beside what is its own.
+    pub(super) readable: Vec<Utf8PathBuf>,
 }
 
 impl Means {
@@ -63,9 +70,24 @@ impl Means {
             )));
         };
         if let Some(program) = &mut runtime.program {
-            *program = found.into_string();
+            *program = found.to_string();
         }
-        Ok(Self { origin, clone: repo.clone.clone(), runtime, push_rescues: config.push_rescues })
+        let sandbox = match spec.sandbox.level {
+            Confinement::None => None,
+            level @ (Confinement::Worktree | Confinement::Strict) => {
+                Some(sandbox::probe(path).map_err(|why| {
+                    unable(format!(
+                        "repo `{name}` asks for the sandbox `{level}`, and machine `{}` has none: {why}",
+                        machine.name
+                    ))
+                    .hinted("install bubblewrap there, or set `sandbox: none` for the repo".to_owned())
+                })?)
+            }
+        };
+        let readable = config.readable.clone();
+        let push_rescues = config.push_rescues;
+        let clone = repo.clone.clone();
+        Ok(Self { origin, clone, runtime, push_rescues, program: found, sandbox, readable })
     }
 }
 

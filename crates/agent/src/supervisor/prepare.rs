@@ -3,12 +3,14 @@
 //! What must hold: the base is what origin has now, fetched for this run, or the run does not start; what an
 //! earlier run left at the path is in a ref of the store before it is touched.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use coord_core::id::RunId;
 use coord_core::name::CommitSha;
 use coord_core::outcome::Outcome;
+use coord_core::sandbox::Confinement;
 use coord_git::bootstrap::Lfs;
 use coord_git::store::Store;
 use coord_git::worktree::{Added, Worktree};
@@ -21,7 +23,8 @@ use crate::finish::chain;
 use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
 use crate::order::{Announcement, Order};
-use crate::{durable, environment};
+use crate::sandbox::{Confined, Needs, Shared};
+use crate::{durable, environment, runtime};
 
 /// Why a run has no worktree.
 pub(super) enum Unready {
@@ -134,6 +137,14 @@ impl Supervisor {
                 "the repo keeps large files with git-lfs, which is not installed: pointers lie in their place",
             )?;
         }
+        let sandbox = self.confine(spec, store, &worktree, means, &environment)?;
+        if sandbox.is_some() && ready.submodules {
+            let reason = "a sandbox cannot be had for a repo with submodules".to_owned();
+            return Err(Failure { step: "sandbox", reason }.into());
+        }
+        for told in sandbox.iter().flat_map(|it| &it.told) {
+            note(told)?;
+        }
         let order = Order {
             spec: RunSpec::clone(spec),
             home: self.options.home.root().to_owned(),
@@ -144,12 +155,50 @@ impl Supervisor {
             start,
             runtime: means.runtime.clone(),
             push_rescues: means.push_rescues,
+            sandbox,
             environment,
             reporter: None,
         };
         let order = serde_json::to_vec(&order).map_err(Failure::at("order"))?;
         durable::write(&dir.order(), &order).map_err(Failure::at("order"))?;
         Ok(log.last())
+    }
+
+    /// What the run is started in, where it is to be confined.
+    fn confine(
+        &self,
+        spec: &RunSpec,
+        store: &Store,
+        worktree: &Worktree,
+        means: &Means,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Option<Confined>, Failure> {
+        let Some(program) = &means.sandbox else { return Ok(None) };
+        let dir = self.options.home.run(spec.run);
+        let strict = spec.sandbox.level == Confinement::Strict;
+        let lent = strict.then(|| store.lend(worktree, &dir.git()));
+        let lent = lent.transpose().map_err(Failure::at("sandbox"))?;
+        let shared = Shared {
+            path: store.path(),
+            written: store.written_by(worktree),
+            fixed: store.fixed_for(worktree),
+        };
+        let state = runtime::named(&spec.runtime).map(|it| it.state(environment)).unwrap_or_default();
+        let needs = Needs {
+            sandbox: spec.sandbox,
+            program,
+            coord_home: self.options.home.root(),
+            worktree: worktree.path(),
+            objects: store.objects(),
+            store: Some(shared).filter(|_| !strict),
+            lent,
+            shown: [dir.report_socket(), dir.tools()],
+            programs: vec![means.program.clone(), self.options.shim_program.clone()],
+            state,
+            readable: &means.readable,
+            environment,
+        };
+        Ok(Some(needs.confine()))
     }
 
     /// Makes the worktree stand at `start`; what an earlier run left in it is rescued first.

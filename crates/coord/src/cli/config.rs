@@ -54,6 +54,7 @@ struct View {
     time_zone: Option<String>,
     rescue: RescueEntry,
     retention: RetentionEntry,
+    sandbox: SandboxView,
 }
 
 #[derive(Serialize)]
@@ -75,6 +76,7 @@ struct RepoView {
     may_skip: Vec<String>,
     merge_method: &'static str,
     worker_permissions: Permissions,
+    sandbox: &'static str,
     limits: LimitsView,
     caps: RepoCapsView,
 }
@@ -163,6 +165,13 @@ struct AccountView {
     machines: Vec<String>,
 }
 
+#[derive(Serialize)]
+struct SandboxView {
+    level: &'static str,
+    network: Vec<&'static str>,
+    readable: Vec<String>,
+}
+
 /// Prints it.
 ///
 /// # Errors
@@ -203,6 +212,9 @@ fn view(config: &Config, cx: &Context) -> View {
         accounts,
         time_zone,
         trusted,
+        confinement: level,
+        networked,
+        readable,
         github,
         rescue,
         retention,
@@ -232,6 +244,11 @@ fn view(config: &Config, cx: &Context) -> View {
         time_zone: time_zone.clone(),
         rescue: rescue.clone(),
         retention: retention.clone(),
+        sandbox: SandboxView {
+            level: level.as_str(),
+            network: networked.iter().map(|it| it.as_str()).collect(),
+            readable: readable.iter().map(ToString::to_string).collect(),
+        },
     }
 }
 
@@ -310,6 +327,7 @@ fn repo_view(
         gates,
         merge_method,
         permissions,
+        confinement,
     } = repo;
     let on_github = forge.github();
     let (origin, problem) = match origin {
@@ -333,6 +351,7 @@ fn repo_view(
         may_skip: on_github.map(|it| it.may_skip.iter().cloned().collect()).unwrap_or_default(),
         merge_method: merge_method.as_str(),
         worker_permissions: permissions.clone(),
+        sandbox: confinement.as_str(),
         limits,
         caps: RepoCapsView {
             usd_per_run: caps.per_run.map(Usd::dollars),

@@ -9,6 +9,7 @@ use coord_core::machine::Machine;
 use coord_core::money::Usd;
 use coord_core::name::{AccountName, MachineName, RuntimeName};
 use coord_core::repo::{OnGitHub, Permissions, Repo, RepoForge};
+use coord_core::sandbox::Confinement;
 
 use super::MachineConfig;
 use super::api_url::{API_URL, ApiUrl};
@@ -78,7 +79,7 @@ pub(super) fn github(entry: GitHubEntry, api_url: ApiUrl, place: &impl Fn(&str) 
     GitHub { api_url, token_file: token_file.map(|it| place(&it)), app }
 }
 
-pub(super) fn repo(entry: RepoEntry) -> Repo {
+pub(super) fn repo(entry: RepoEntry, usual: Confinement) -> Repo {
     let forge = entry.forge();
     let RepoEntry {
         name,
@@ -96,6 +97,7 @@ pub(super) fn repo(entry: RepoEntry) -> Repo {
         may_skip,
         merge_method,
         worker_permissions,
+        sandbox,
         limits: _,
         caps: _,
     } = entry;
@@ -121,6 +123,7 @@ pub(super) fn repo(entry: RepoEntry) -> Repo {
         gates,
         merge_method,
         permissions,
+        confinement: sandbox.unwrap_or(usual),
     }
 }
 

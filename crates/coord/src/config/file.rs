@@ -17,6 +17,8 @@ use coord_core::gate::GateKind;
 use coord_core::machine::AGENT_PORT;
 use coord_core::name::{BranchName, GitHubRepo, MachineName, RepoName, RuntimeName};
 use coord_core::repo::MergeMethod;
+use coord_core::run::RunKind;
+use coord_core::sandbox::Confinement;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +84,9 @@ pub(super) struct File {
     /// How long what runs leave is kept.
     #[serde(default)]
     pub retention: RetentionEntry,
+    /// What workers and tests may reach.
+    #[serde(default)]
+    pub sandbox: SandboxEntry,
 }
 
 /// A repo under coordination.
@@ -142,6 +147,10 @@ pub(super) struct RepoEntry {
     /// What workers may and may not run.
     #[serde(default)]
     pub worker_permissions: PermissionsEntry,
+    /// What its workers and tests may reach, where that is other than in `sandbox.level`. Default: nothing is.
+    #[serde(default)]
+    #[schemars(schema_with = "confinement_schema")]
+    pub sandbox: Option<Confinement>,
     /// What its runs may use up, where that is other than in `limits`. Default: nothing is.
     #[serde(default)]
     #[schemars(schema_with = "limits::limits_schema")]
@@ -222,6 +231,21 @@ pub(super) struct Concurrency {
     pub stagger_seconds: u32,
 }
 
+/// What workers and tests may reach.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SandboxEntry {
+    /// `none`: all that you may. `worktree`: they write in their worktree, and your home is hidden. `strict`: the same,
+    /// and the repo store is read-only to them. Default: `none`. All but `none` need bubblewrap.
+    #[schemars(schema_with = "confinement_schema")]
+    pub level: Confinement,
+    /// Which kinds of run may use the network: `work`, `test`. Default: both.
+    #[schemars(schema_with = "kinds_schema")]
+    pub network: BTreeSet<RunKind>,
+    /// Files and directories of your home that they may read beside their programs. Default: none.
+    pub readable: Vec<String>,
+}
+
 /// Which model does what.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -241,6 +265,16 @@ impl Default for PermissionsEntry {
 impl Default for Concurrency {
     fn default() -> Self {
         Self { max_workers: 2, stagger_seconds: 0 }
+    }
+}
+
+impl Default for SandboxEntry {
+    fn default() -> Self {
+        Self {
+            level: Confinement::None,
+            network: BTreeSet::from([RunKind::Work, RunKind::Test]),
+            readable: Vec::new(),
+        }
     }
 }
 
@@ -274,6 +308,14 @@ fn agent_port() -> NonZeroU16 {
 fn gates_schema(_: &mut SchemaGenerator) -> Schema {
     let kinds = GateKind::ALL.map(GateKind::as_str);
     json_schema!({ "type": "array", "items": { "enum": kinds }, "uniqueItems": true })
+}
+
+fn confinement_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Confinement::ALL.map(Confinement::as_str) })
+}
+
+fn kinds_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "enum": [RunKind::Work, RunKind::Test].map(RunKind::as_str) }, "uniqueItems": true })
 }
 
 fn merge_method_schema(_: &mut SchemaGenerator) -> Schema {

@@ -4,7 +4,7 @@ use coord_agent::order::RuntimeConfig;
 
 use super::{
     AccountView, AllLimitsView, AppView, GitHubView, IssuesView, LimitsView, ProtectionView, RepoCapsView,
-    RepoView, View,
+    RepoView, SandboxView, View,
 };
 use crate::ui::{Tone, Ui};
 
@@ -58,6 +58,10 @@ pub(super) fn human(view: &View, ui: &Ui) -> String {
     }
     lines.push(fact("time zone", view.time_zone.as_deref().unwrap_or("that of the system")));
     lines.extend(upkeep_lines(view));
+    let SandboxView { level, network, readable } = &view.sandbox;
+    let network: Vec<_> = network.iter().map(|it| (*it).to_owned()).collect();
+    lines.push(format!("Sandbox: {level}; network for {}", or(&network, "nothing")));
+    lines.extend(readable.iter().map(|it| fact("readable", it)));
     lines.join("\n")
 }
 
@@ -117,6 +121,9 @@ fn repo_lines(repo: &RepoView, ui: &Ui) -> Vec<String> {
     let RepoCapsView { usd_per_run, usd_per_task } = repo.caps;
     let caps = [("run", usd_per_run), ("task", usd_per_task)];
     lines.extend(caps.iter().filter_map(|(on, cap)| Some(fact("may cost", &format!("${} a {on}", (*cap)?)))));
+    if repo.sandbox != "none" {
+        lines.push(fact("sandbox", repo.sandbox));
+    }
     lines.extend(repo.protection.iter().map(|it| fact("protection", &protection(it))));
     lines.extend(listed(&repo.limits).map(|it| fact("limits", &it)));
     if !repo.may_skip.is_empty() {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 
 use camino::Utf8Path;
+use coord_agent::sandbox;
 use coord_agent::shim::contain::survey;
 use coord_git::program::{Git, ProgramError};
 use rustix::fs::{Access, access, statvfs};
@@ -20,7 +21,7 @@ const PREDECESSOR: [&str; 5] =
     ["board.json", "dispatched.json", "notified.json", "merge_queue.json", "agent_state.json"];
 
 pub(super) fn checks(cx: &Context) -> Vec<Check> {
-    let mut checks = vec![git(cx), home(&cx.home), disk(&cx.home), containment()];
+    let mut checks = vec![git(cx), home(&cx.home), disk(&cx.home), containment(), confinement(cx)];
     checks.extend(predecessor(&cx.home));
     checks
 }
@@ -103,6 +104,20 @@ fn disk(home: &Utf8Path) -> Check {
 /// Whatever there is will do; what it is decides how sure a limit is.
 fn containment() -> Check {
     Check::ok("containment", survey())
+}
+
+/// Whether workers could be confined. Where no repo asks for it, a run without is as it was asked for.
+fn confinement(cx: &Context) -> Check {
+    let path = cx.environment.get("PATH").map_or("", String::as_str);
+    match sandbox::probe(path) {
+        Ok(program) => {
+            Check::ok("sandbox", format!("{program} can confine workers, where `sandbox` asks for it"))
+        }
+        Err(why) => {
+            let seen = format!("{why}: no repo can ask for a `sandbox` on this machine");
+            Check::warn("sandbox".to_owned(), seen, "apt-get install bubblewrap".to_owned())
+        }
+    }
 }
 
 fn predecessor(home: &Utf8Path) -> Option<Check> {
