@@ -120,7 +120,7 @@ fn an_account_is_limited_on_every_machine_that_has_it() {
     let team = &accounts["data"]["accounts"][0];
     assert_eq!(
         (&team["account"], &team["used_by"]),
-        (&json!("team"), &json!(["here/claude", "there/claude"]))
+        (&json!("team"), &json!(["there/claude", "here/claude"]))
     );
     assert_eq!(team["parked"].as_array().unwrap().len(), 1, "{team}");
     for task in [number.to_string(), other] {
