@@ -108,3 +108,15 @@ pub fn due(run: &Run, said: &BTreeSet<CommentEvent>) -> Vec<CommentEvent> {
         },
     }
 }
+
+/// Whether another run of the same attempt says this in place of `run`: where a session was cut short and goes on, it
+/// was announced once, and has not failed. `runs` are those of its task.
+#[must_use]
+pub fn is_said_of_another(run: &Run, runs: &[Run], event: CommentEvent) -> bool {
+    let mut same = runs.iter().filter(|it| it.kind == run.kind && it.attempt == run.attempt);
+    match event {
+        CommentEvent::Briefing => same.any(|it| it.fence < run.fence),
+        CommentEvent::Failure => same.any(|it| it.fence > run.fence),
+        CommentEvent::Completion | CommentEvent::Stuck => false,
+    }
+}

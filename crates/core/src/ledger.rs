@@ -39,7 +39,6 @@ pub struct Entry {
 
 impl Entry {
     /// What a run of agent work spent that has ended; `None` for every other, and for one that no machine heard of.
-    /// `account` is what its account is called, where the configuration has a word for it.
     #[must_use]
     pub fn of(run: &Run) -> Option<Self> {
         let end = run.state.end().filter(|_| run.kind.is_agent_work())?;

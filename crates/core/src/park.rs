@@ -171,6 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::comment::{CommentEvent, is_said_of_another};
     use crate::run::{GitFacts, Leaked, Reservation, RunKind, RunState, RuntimeReport};
     use crate::window::Window;
 
@@ -235,6 +236,15 @@ mod tests {
             let whole = (5000 << streak).min(300_000);
             prop_assert!(whole / 2 <= waits && waits <= whole, "{waits} of {whole}");
         }
+    }
+
+    #[test]
+    fn a_session_that_goes_on_is_announced_once_and_has_failed_only_when_it_goes_no_further() {
+        let last = Run { attempt: 2, ..run(3, Outcome::Context) };
+        let runs = [run(1, overloaded()), run(2, overloaded()), last];
+        let elsewhere = |event| runs.each_ref().map(|it| is_said_of_another(it, &runs, event));
+        assert_eq!(elsewhere(CommentEvent::Briefing), [false, true, false]);
+        assert_eq!(elsewhere(CommentEvent::Failure), [true, false, false]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use coord_board::Saying;
 use coord_core::again::Aim;
-use coord_core::comment::{CommentEvent, Marker, due};
+use coord_core::comment::{CommentEvent, Marker, due, is_said_of_another};
 use coord_core::id::RunId;
 use coord_core::ledger::Total;
 use coord_core::name::MachineName;
@@ -79,6 +79,10 @@ impl Engine {
         let mut events = due(run, &known);
         events.extend(stuck.is_some().then_some(CommentEvent::Stuck));
         events.retain(|it| !known.contains(it));
+        if !events.is_empty() {
+            let runs = self.runs_of(&run.task).await?;
+            events.retain(|it| !is_said_of_another(run, &runs, *it));
+        }
         let mut said = Vec::new();
         if events.is_empty() {
             return Ok(said);

@@ -1,6 +1,7 @@
 //! The end of agent work: what it spent, what it told of its account, and whether its session goes on.
 
 use coord_board::{Continuation, Ending, Moved, NewRun};
+use coord_core::claim::Said;
 use coord_core::outcome::Outcome;
 use coord_core::park;
 use coord_core::queue::Wish;
@@ -29,32 +30,28 @@ impl Engine {
         }
         let before = self.runs_of(&run.task).await?;
         let parked = park::after(run, &end, &before, self.settings.on_limits.on_limit, clock::chance());
-        let then = match parked {
-            None => None,
-            Some(parked) => Some(Continuation {
-                new: NewRun {
-                    id: clock::new_run_id(),
-                    kind: run.kind,
-                    task: run.task.clone(),
-                    runtime: run.runtime.clone(),
-                    model: run.model.clone(),
-                    base_branch: self.repo(&run.task.repo)?.default_branch.clone(),
-                },
-                wish: Wish {
-                    machine: run.machine().cloned(),
-                    model: run.model.clone(),
-                    runtime: Some(run.runtime.clone()),
-                    briefing: None,
-                    // Whoever gave it out had their reasons, and it was begun for them.
-                    said: coord_core::claim::Said {
-                        take: Some(format!("run {} was at it", run.id)),
-                        trust: true,
-                    },
-                    parked: Some(parked),
-                    again: None,
-                },
-            }),
-        };
+        // What is not under coordination any more ends, and nothing goes on.
+        let repo = self.repo(&run.task.repo).ok();
+        let then = parked.zip(repo).map(|(parked, repo)| Continuation {
+            new: NewRun {
+                id: clock::new_run_id(),
+                kind: run.kind,
+                task: run.task.clone(),
+                runtime: run.runtime.clone(),
+                model: run.model.clone(),
+                base_branch: repo.default_branch.clone(),
+            },
+            wish: Wish {
+                machine: run.machine().cloned(),
+                model: run.model.clone(),
+                runtime: Some(run.runtime.clone()),
+                briefing: None,
+                // Whoever gave it out had their reasons, and it was begun for them.
+                said: Said { take: Some(format!("run {} was at it", run.id)), trust: true },
+                parked: Some(parked),
+                again: None,
+            },
+        });
         let goes_on = then.is_some();
         let budget = self.budget_of(&run.task.repo);
         let ending = Ending { exhausted: exhausted(&end), end, budget, then };

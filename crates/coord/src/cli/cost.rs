@@ -18,7 +18,7 @@ use crate::ui::{Tone, Ui, when};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to tell it apart by
-    #[arg(long, default_value = "day", value_parser = PossibleValuesParser::new(By::ALL.map(By::as_str)).map(by))]
+    #[arg(long, default_value = "day", value_parser = PossibleValuesParser::new(By::ALL.map(By::as_str)).map(|it| by(&it)))]
     by: By,
 
     /// Since when: today, yesterday, a day of the week, 2026-11-20, 3d, or RFC 3339; otherwise for 30 days
@@ -26,7 +26,7 @@ pub struct Args {
     since: Option<String>,
 }
 
-fn by(word: String) -> By {
+fn by(word: &str) -> By {
     By::ALL.into_iter().find(|it| it.as_str() == word).expect("the parser knows no other word")
 }
 
