@@ -65,9 +65,78 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
+/// One message to a worker, minted by whoever sends it, so that it can be sent again and arrives once.
+///
+/// In text it is a UUID, which is what runtimes know messages by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(u128);
+
+impl MessageId {
+    /// Makes an id out of the bits of a random UUID.
+    #[must_use]
+    pub fn from_uuid(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:032x}", self.0);
+        let (a, b, c) = (&digits[..8], &digits[8..12], &digits[12..16]);
+        write!(f, "{a}-{b}-{c}-{}-{}", &digits[16..20], &digits[20..])
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({self})")
+    }
+}
+
+/// A text that is no message id.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a message id (a UUID in lowercase)")]
+pub struct InvalidMessageId(String);
+
+impl FromStr for MessageId {
+    type Err = InvalidMessageId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMessageId> {
+        let invalid = || InvalidMessageId(text.chars().take(40).collect());
+        let digits: String = text.chars().filter(|it| *it != '-').collect();
+        let id = u128::from_str_radix(&digits, 16).map(Self).map_err(|_| invalid())?;
+        // One way to write it, and no other.
+        if id.to_string() == text { Ok(id) } else { Err(invalid()) }
+    }
+}
+
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_id_is_a_uuid_written_in_one_way() {
+        let text = "0d284080-ef58-4d05-b4c3-99514a7d7ffc";
+        assert_eq!(text.parse::<MessageId>().unwrap().to_string(), text);
+        for bad in
+            ["", "../x", "0d284080ef584d05b4c399514a7d7ffc", "0D284080-ef58-4d05-b4c3-99514a7d7ffc", "-1"]
+        {
+            assert!(bad.parse::<MessageId>().is_err(), "{bad}");
+        }
+    }
 
     proptest::proptest! {
         #[test]

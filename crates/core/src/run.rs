@@ -10,6 +10,7 @@ use crate::money::Usd;
 use crate::name::{AccountName, BranchName, CommitSha, MachineName, RuntimeName, TreeSha};
 use crate::outcome::{Outcome, WorkerExit};
 use crate::queue::Wish;
+use crate::report::Verdict;
 use crate::task::TaskRef;
 use crate::usage::Usage;
 use crate::window::Window;
@@ -326,6 +327,9 @@ pub struct RuntimeReport {
     pub text: Option<String>,
     /// Tools it was denied, with what it wanted of them.
     pub denials: Vec<String>,
+    /// What it said of the change, if it was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 #[cfg(test)]
