@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::fleet::{Fleet, text};
 
 /// Every key, and the story in which it is changed.
-const STORIES: [(&str, fn()); 91] = [
+const STORIES: [(&str, fn()); 92] = [
     ("repos[].name", repo::name_is_what_it_is_called_by),
     ("repos[].origin", repo::origin_is_where_a_change_is_published),
     ("repos[].github", github::github_is_where_commits_come_from_that_no_clone_has),

@@ -56,7 +56,6 @@ pub mod readiness;
 pub mod repo;
 pub mod report;
 pub mod retention;
-pub mod report;
 pub mod routing;
 pub mod run;
 pub mod sandbox;

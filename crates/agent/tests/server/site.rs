@@ -90,6 +90,7 @@ impl Site {
         let config = AgentConfig {
             machine,
             repos: BTreeMap::new(),
+            readable: Vec::new(),
             runtimes: BTreeMap::new(),
             known: BTreeSet::new(),
             retention: KEEP,
@@ -290,6 +291,7 @@ pub(crate) fn spec(n: u64, command: &str) -> RunSpec {
         command: Some(command.to_owned()),
         setup: None,
         permissions: coord_core::repo::Permissions::default(),
+        sandbox: coord_core::sandbox::Sandbox::default(),
         deadline_seconds: 120,
         resume: None,
         budget_usd: None,

@@ -85,6 +85,7 @@ impl Place {
             command: None,
             setup: None,
             permissions: Permissions::default(),
+            sandbox: coord_core::sandbox::Sandbox::default(),
             deadline_seconds: 120,
             resume: None,
             budget_usd: None,
@@ -116,6 +117,7 @@ impl Place {
             start: self.base.clone(),
             runtime: RuntimeConfig::default(),
             push_rescues: false,
+            sandbox: None,
             environment,
             reporter: None,
         };

@@ -146,7 +146,11 @@ fn any_program_does_a_task_by_its_command_line_and_the_prompt_is_never_on_it() {
     let said: Vec<_> = raw_lines(&events).into_iter().map(|it| String::from_utf8(it).unwrap()).collect();
     let file = filled.dir.prompt();
     assert_eq!(said, [&format!("--model=m-1 -f {file}"), "the secret task", "600", "STATUS: half way"]);
-    assert!(events.iter().any(|it| it.event == EventKind::Status { text: "half way".to_owned() }));
+    assert!(
+        events
+            .iter()
+            .any(|it| it.event == EventKind::Status { text: "half way".to_owned(), confidence: None })
+    );
     let fed = run(2, None, &["sh", "-c", "cat; exit 7"]);
     let (end, events) = fed.end();
     assert_eq!(raw_lines(&events), [b"the secret task"]);

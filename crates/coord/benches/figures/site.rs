@@ -72,6 +72,7 @@ impl Site {
             command: None,
             setup: None,
             permissions: Permissions::default(),
+            sandbox: coord_core::sandbox::Sandbox::default(),
             deadline_seconds: 600,
             resume: None,
             budget_usd: None,

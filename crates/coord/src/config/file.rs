@@ -315,7 +315,8 @@ fn confinement_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn kinds_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "enum": [RunKind::Work, RunKind::Test].map(RunKind::as_str) }, "uniqueItems": true })
+    let kinds = [RunKind::Work, RunKind::Test].map(RunKind::as_str);
+    json_schema!({ "type": "array", "items": { "enum": kinds }, "uniqueItems": true })
 }
 
 fn merge_method_schema(_: &mut SchemaGenerator) -> Schema {

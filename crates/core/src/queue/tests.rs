@@ -247,6 +247,7 @@ fn a_queued_run_keeps_nobody_from_working_on_what_depends_on_its_repo() {
         gates: BTreeSet::new(),
         merge_method: crate::repo::MergeMethod::Merge,
         permissions: crate::repo::Permissions::default(),
+        confinement: crate::sandbox::Confinement::None,
     };
     let repos = [repo("api", &["lib"]), repo("lib", &[])];
     let machines = [machine("a", 9)];

@@ -35,7 +35,7 @@ fn a_whole_turn_becomes_events() {
             EventKind::Init { session: "t-1".to_owned(), model: String::new() },
             EventKind::Other,
             EventKind::Text { text: "Looking.\nSTATUS: reading".to_owned() },
-            EventKind::Status { text: "reading".to_owned() },
+            EventKind::Status { text: "reading".to_owned(), confidence: None },
             EventKind::Tool {
                 id: "i1".to_owned(),
                 name: "command_execution".to_owned(),

@@ -40,7 +40,7 @@ fn what_it_says_in_pieces_is_read_as_a_whole() {
             EventKind::Other,
             EventKind::Other,
             EventKind::Text { text: text.clone() },
-            EventKind::Status { text: "reading".to_owned() },
+            EventKind::Status { text: "reading".to_owned(), confidence: None },
             EventKind::Tool { id: "t1".to_owned(), name: "read_file".to_owned(), subject: "a".to_owned() },
             EventKind::ToolResult {
                 id: "t1".to_owned(),

@@ -43,7 +43,7 @@ fn it_has_ended_well_when_its_last_step_stopped() {
             EventKind::Other,
             EventKind::Other,
             EventKind::Text { text: "STATUS: ready".to_owned() },
-            EventKind::Status { text: "ready".to_owned() },
+            EventKind::Status { text: "ready".to_owned(), confidence: None },
             EventKind::Result {
                 is_error: false,
                 subtype: "stop".to_owned(),

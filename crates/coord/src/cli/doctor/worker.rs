@@ -100,6 +100,7 @@ fn order(
         command: None,
         setup: None,
         permissions: Permissions::default(),
+        sandbox: coord_core::sandbox::Sandbox::default(),
         deadline_seconds: config.limits.longest().as_secs(),
         resume: None,
         restore: None,
@@ -116,6 +117,7 @@ fn order(
         start: nowhere,
         runtime,
         push_rescues: false,
+        sandbox: None,
         environment,
         reporter: None,
     }
