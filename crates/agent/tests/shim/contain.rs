@@ -1,5 +1,6 @@
 //! That no process of a run stays, by each of the means alone, wherever and however it hides.
 
+use camino::Utf8PathBuf;
 use coord_agent::finish::{Abandoned, abandoned};
 use coord_agent::log::secrets::Secrets;
 use coord_agent::process;
@@ -59,6 +60,37 @@ fn groups_can_be_made() -> bool {
     made
 }
 
+/// A group that the system is said to have handed over, with one in it that a shim is to be in.
+struct HandedOver(Utf8PathBuf);
+
+impl HandedOver {
+    /// `None`, which has been reported, where groups cannot be made or marked.
+    fn make() -> Option<Self> {
+        let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let point = mounts.lines().find(|it| it.contains(" - cgroup2 "))?.split(' ').nth(4)?;
+        let group = Self(format!("{point}/coord-test-{}-above", std::process::id()).into());
+        let made = fs_err::create_dir_all(group.inner()).is_ok();
+        let mark = rustix::fs::XattrFlags::empty();
+        let marked = rustix::fs::setxattr(group.0.as_std_path(), "user.delegate", b"1", mark).is_ok();
+        if !(made && marked) {
+            need::not_run("no cgroup2 can be made and marked here");
+        }
+        (made && marked).then_some(group)
+    }
+
+    fn inner(&self) -> Utf8PathBuf {
+        self.0.join("inner")
+    }
+}
+
+impl Drop for HandedOver {
+    fn drop(&mut self) {
+        // What a failing test left in there is no further failure.
+        fs_err::remove_dir(self.inner()).ok();
+        fs_err::remove_dir(&self.0).ok();
+    }
+}
+
 /// Has a worker hide processes and go on, and stops it by one of the means.
 fn stopped_by(means: &str, hidden: &[&str]) {
     let place = Place::new();
@@ -89,6 +121,26 @@ fn ancestry_alone_ends_all_that_a_worker_hides() {
 #[test]
 fn the_marker_alone_ends_all_that_a_worker_hides_with_its_environment() {
     stopped_by("marker", &HIDDEN);
+}
+
+#[test]
+fn beside_a_shim_whose_group_above_was_handed_over_runs_have_theirs() {
+    let place = Place::new();
+    let Some(above) = HandedOver::make() else { return };
+    let run = place.command(1, "cat /proc/self/cgroup; cat /proc/$PPID/cgroup; sleep 1000");
+    let shim = run.start_in(&above.inner());
+    wait_for("what groups they are in", PATIENCE, || {
+        let lines = crate::fixture::raw_lines(&run.events());
+        let lines: Vec<_> = lines.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
+        let unified: Vec<_> = lines.iter().filter_map(|it| it.strip_prefix("0::")).collect();
+        let [worker, shim] = unified[..] else { return Err(format!("{lines:?}")) };
+        assert!(worker.ends_with(&format!("-above/coord-{}", run.order.spec.run)), "{worker}");
+        assert!(shim.ends_with("-above/inner"), "{shim}");
+        Ok(())
+    });
+    run.stop();
+    run.ended(shim);
+    assert!(run.groups().is_empty());
 }
 
 #[test]

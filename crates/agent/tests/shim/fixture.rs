@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_agent::layout::{Home, RunDir};
 use coord_agent::order::{Announcement, Order, RuntimeConfig, ShimRecord};
 use coord_core::id::RunId;
@@ -137,6 +137,17 @@ impl Run<'_> {
         self.write_order();
         let mut command = self.shim();
         command.env(crate::MEANS, means);
+        Running::start(command)
+    }
+
+    /// Starts a shim in this cgroup.
+    pub(crate) fn start_in(&self, group: &Utf8Path) -> Running {
+        self.write_order();
+        let shim = self.shim();
+        let mut command = self.place.world.command("sh");
+        command.args(["-c", &format!("echo $$ > {group}/cgroup.procs && exec \"$@\""), "sh"]);
+        command.arg(shim.get_program()).args(shim.get_args());
+        command.envs(shim.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Running::start(command)
     }
 

@@ -1,8 +1,12 @@
 //! Control groups: directories of the kernel that a process cannot leave by changing its parent, its session or
 //! its environment.
 //!
-//! A run's group is made below the group that the shim itself is in, wherever that is: nobody else's part of the
+//! A run's group is made below the group that the shim itself is in; or beside it, where the system has handed over the
+//! group above to whoever runs there (systemd's `Delegate=` with `DelegateSubgroup=`). Nobody else's part of the
 //! hierarchy is touched. Where it may not be made there is none, and the run is kept together by other means.
+//!
+//! A group that processes are in cannot have its unified controllers limit the groups below it. So on a system that
+//! has no others, memory and processes are limited by the kernel only where the group above was handed over.
 //!
 //! Deliberately absent: moving coord itself to another place of the hierarchy.
 
@@ -26,29 +30,36 @@ pub(super) enum Hierarchy {
 
 /// The group of one run in one hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group(Utf8PathBuf);
+pub(super) struct Group {
+    path: Utf8PathBuf,
+    /// Where the shim is when it is not in there.
+    outside: Utf8PathBuf,
+}
 
 impl Group {
     /// Where the group of `run` would be; `None` where there is no such hierarchy. Makes nothing.
     pub(super) fn place(run: &str, hierarchy: Hierarchy) -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-        Some(Self(place_in(&mounts, &own, hierarchy)?.join(format!("{PREFIX}{run}"))))
+        let outside = place_in(&mounts, &own, hierarchy)?;
+        let above = outside.parent().filter(|it| is_handed_over(it)).unwrap_or(&outside);
+        Some(Self { path: above.join(format!("{PREFIX}{run}")), outside })
     }
 
     /// The group that the record of a shim names. A path that none of ours can be is none.
     pub(super) fn recorded(path: &Utf8Path, run: &str) -> Option<Self> {
         let ours = path.file_name().and_then(|it| it.strip_prefix(PREFIX)) == Some(run);
-        (ours && path.is_absolute()).then(|| Self(path.to_owned()))
+        let outside = path.parent().filter(|it| ours && it.is_absolute())?;
+        Some(Self { path: path.to_owned(), outside: outside.to_owned() })
     }
 
     pub(super) fn path(&self) -> &Utf8Path {
-        &self.0
+        &self.path
     }
 
     /// Makes it. One that is there already is taken: a run has one group.
     pub(super) fn make(&self) -> io::Result<()> {
-        match fs::create_dir(&self.0) {
+        match fs::create_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         }
@@ -57,24 +68,24 @@ impl Group {
     /// Asks the group above to let the groups below it limit memory and processes. It may do so already, and it
     /// may not be able to, which shows when a limit is set.
     pub(super) fn ask_for_controllers(&self) {
-        if let Some(above) = self.0.parent() {
+        if let Some(above) = self.path.parent() {
             fs::write(above.join("cgroup.subtree_control"), "+memory +pids").ok();
         }
     }
 
     /// Sets one of its values.
     pub(super) fn set(&self, name: &str, value: impl fmt::Display) -> io::Result<()> {
-        fs::write(self.0.join(name), value.to_string())
+        fs::write(self.path.join(name), value.to_string())
     }
 
     /// Moves this process into it.
     pub(super) fn enter(&self) -> io::Result<()> {
-        join(&self.0)
+        join(&self.path)
     }
 
     /// Moves this process back to where it was.
     pub(super) fn leave(&self) -> io::Result<()> {
-        join(self.0.parent().expect("it is below another group"))
+        join(&self.outside)
     }
 
     /// Everything that is in it or in a group below it.
@@ -90,7 +101,7 @@ impl Group {
     /// Kills everything that is in it, what is being forked included. Where the kernel cannot, or the group is
     /// gone, the members are found and killed one by one.
     pub(super) fn kill(&self) {
-        fs::write(self.0.join("cgroup.kill"), "1").ok();
+        fs::write(self.path.join("cgroup.kill"), "1").ok();
     }
 
     /// Removes it with all the groups that were made below it. It must be empty.
@@ -106,7 +117,7 @@ impl Group {
 
     /// It and all below it, each before what is below it.
     fn tree(&self) -> Vec<Utf8PathBuf> {
-        let mut found = vec![self.0.clone()];
+        let mut found = vec![self.path.clone()];
         let mut next = 0;
         while let Some(group) = found.get(next).cloned() {
             next += 1;
@@ -118,6 +129,15 @@ impl Group {
         }
         found
     }
+}
+
+/// Whether the system has left everything below a group to whoever runs there.
+fn is_handed_over(group: &Utf8Path) -> bool {
+    ["user.delegate", "trusted.delegate"].into_iter().any(|name| {
+        let mut value = [0; 1];
+        let length = rustix::fs::getxattr(group.as_std_path(), name, &mut value[..]);
+        length == Ok(1) && value == *b"1"
+    })
 }
 
 fn join(group: &Utf8Path) -> io::Result<()> {
@@ -190,7 +210,7 @@ mod tests {
     #[test]
     fn a_record_names_the_group_of_its_own_run_or_none() {
         let place = Utf8Path::new("/sys/fs/cgroup/coord-a1");
-        assert_eq!(Group::recorded(place, "a1"), Some(Group(place.to_owned())));
+        assert_eq!(Group::recorded(place, "a1").unwrap().path(), place);
         assert_eq!(Group::recorded(place, "a2"), None);
         assert_eq!(Group::recorded(Utf8Path::new("/sys/fs/cgroup"), "a1"), None);
         assert_eq!(Group::recorded(Utf8Path::new("coord-a1"), "a1"), None);
