@@ -215,7 +215,7 @@ impl Run<'_> {
     pub(crate) fn wait_for_output(&self, wanted: &str) {
         wait_for("a line of output", PATIENCE, || {
             let events = self.events();
-            let said = |it: &Event| matches!(&it.event, EventKind::Output { text, .. } if text == wanted);
+            let said = |it: &Event| matches!(&it.event, EventKind::Output { text, .. } | EventKind::Text { text } if text == wanted);
             if events.iter().any(said) { Ok(()) } else { Err(format!("{events:?}")) }
         });
     }

@@ -4,11 +4,13 @@
 //! every process that was given an environment at all) or when it works below it. Neither a new session nor a
 //! new parent changes that. It reads `/proc`; where there is none, nothing is found.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use camino::Utf8Path;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, kill_process};
+use serde_json::Value;
 
 use crate::poll;
 
@@ -62,4 +64,18 @@ pub(super) fn kill_all(dir: &Utf8Path) {
         }
         if left.is_empty() { Ok(()) } else { Err(format!("{left:#?}")) }
     });
+}
+
+/// Removes the cgroups of runs whose shims were killed by it, which nobody else is going to do.
+pub(super) fn remove_groups(coord_home: &Utf8Path) {
+    for run in coord_home.join("runs").read_dir_utf8().into_iter().flatten().flatten() {
+        let record = fs_err::read(run.path().join("shim.json")).unwrap_or_default();
+        let record: Value = serde_json::from_slice(&record).unwrap_or_default();
+        for group in record["groups"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            poll::wait_for("a cgroup to be empty", poll::PATIENCE / 12, || match fs_err::remove_dir(group) {
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => Err(error.to_string()),
+                _ => Ok(()),
+            });
+        }
+    }
 }

@@ -218,6 +218,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         leftover::kill_all(self.dir());
+        leftover::remove_groups(&self.coord_home());
     }
 }
 
