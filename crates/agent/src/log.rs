@@ -25,6 +25,16 @@ pub mod secrets;
 use limit::{Limit, Room};
 use secrets::Secrets;
 
+/// How the last line of a log begins that could not be written any more.
+const UNWRITTEN: &str = "the log could not be written any more: ";
+
+/// Why a log was not written to its end, if its last line says so.
+pub(crate) fn unwritten(line: &[u8]) -> Option<String> {
+    let event = serde_json::from_slice::<Event>(line).ok()?.event;
+    let EventKind::Note { text } = event else { return None };
+    text.starts_with(UNWRITTEN).then_some(text)
+}
+
 /// The buffer of a batch is given back once a batch was larger than this.
 const KEPT: usize = 256 * 1024;
 
@@ -74,6 +84,8 @@ pub struct LogWriter {
     /// The newest event in the batch, or in the file when the batch is empty.
     next: u64,
     batch: Vec<u8>,
+    /// When something was last added.
+    at: Timestamp,
     secrets: Secrets,
     leaked: Leaked,
     limit: Limit,
@@ -99,6 +111,7 @@ impl LogWriter {
             last,
             next: last,
             batch: Vec::new(),
+            at: Timestamp::UNIX_EPOCH,
             secrets,
             leaked: Leaked::default(),
             limit: Limit::default(),
@@ -150,6 +163,7 @@ impl LogWriter {
     }
 
     fn write(&mut self, at: Timestamp, events: &[EventKind], line: RawLine<'_>) {
+        self.at = at;
         let at = Stamp::new(at);
         for (i, event) in events.iter().enumerate() {
             self.next += 1;
@@ -198,6 +212,9 @@ impl LogWriter {
                 self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
             self.batch.clear();
             self.next = self.last;
+            if mended.is_ok() {
+                self.confess(&source);
+            }
             let source = mended.err().unwrap_or(source);
             return Err(LogError::Write { path: self.path.clone(), source });
         }
@@ -208,6 +225,28 @@ impl LogWriter {
             self.batch = Vec::new();
         }
         Ok(self.last)
+    }
+
+    /// Says at the end of the log why there is no more of it, where the room that the cut gave back is enough for
+    /// that: whoever sees to the end of the run reads it there.
+    fn confess(&mut self, why: &io::Error) {
+        let text = format!("{UNWRITTEN}{}", why.to_string().trim());
+        let event = Event {
+            n: self.last + 1,
+            at: self.at,
+            event: EventKind::Note { text },
+            raw: None,
+            raw_base64: None,
+        };
+        let Ok(mut line) = serde_json::to_vec(&event) else { return };
+        line.push(b'\n');
+        if self.file.write_all(&line).is_ok() {
+            self.length += line.len() as u64;
+            self.last += 1;
+            self.next = self.last;
+        } else if let Err(error) = self.file.set_len(self.length) {
+            tracing::error!("the log of a run ends in a torn line: {error}");
+        }
     }
 
     /// Says something on behalf of coord itself, at once.

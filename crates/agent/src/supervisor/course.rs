@@ -20,10 +20,11 @@ use super::shims::Heard;
 use super::{Live, Supervisor, view};
 use crate::finish::{self, Abandoned, chain};
 use crate::layout::RunDir;
-use crate::log::LogWriter;
 use crate::log::secrets::Secrets;
+use crate::log::{self, LogWriter};
 use crate::order::{Announcement, ShimRecord};
 use crate::process;
+use crate::stream;
 
 /// How long to wait before something is tried again that cannot be given up, such as recording an end on a
 /// disk that is full.
@@ -44,7 +45,10 @@ pub(super) enum Stage {
 }
 
 /// What is known of the end of a shim that left no exit record.
-fn how_lost(dir: &RunDir) -> &'static str {
+fn how_lost(dir: &RunDir) -> String {
+    if let Some(why) = stream::tail(&dir.log()).ok().and_then(|it| log::unwritten(&it.line)) {
+        return why;
+    }
     let record = view::read::<ShimRecord>(&dir.shim()).ok().flatten();
     let restarted = match (record, process::boot_id()) {
         (Some(record), Ok(boot_id)) => record.boot_id != boot_id,
@@ -52,9 +56,9 @@ fn how_lost(dir: &RunDir) -> &'static str {
         (Some(_) | None, Ok(_) | Err(_)) => false,
     };
     if restarted {
-        "the machine was restarted while it ran"
+        "the machine was restarted while it ran".to_owned()
     } else {
-        "its shim died, and nobody saw the worker end"
+        "its shim died, and nobody saw the worker end".to_owned()
     }
 }
 
@@ -130,7 +134,7 @@ impl Supervisor {
             let outcome = if live.stop.is_cancelled() {
                 Outcome::STOPPED
             } else {
-                Outcome::Lost { reason: unwritable.unwrap_or_else(|| how_lost(&dir)).to_owned() }
+                Outcome::Lost { reason: unwritable.map_or_else(|| how_lost(&dir), str::to_owned) }
             };
             let secrets = Secrets::of(&self.options.environment);
             match finish::abandoned(&dir, outcome, &self.git, secrets, self.options.now).await {

@@ -17,6 +17,7 @@ use fs_err as fs;
 use super::{Supervisor, view};
 use crate::durable;
 use crate::finish::{chain, run_reference};
+use crate::log::secrets::Secrets;
 use crate::order::Order;
 
 /// How long after the first failure, or after the start of a server, it is tried again.
@@ -85,6 +86,8 @@ impl Supervisor {
                 Ok(true)
             }
             Err(reason) => {
+                // Hooks of the other side say what they like.
+                let reason = Secrets::of(&self.options.environment).strike_text(&reason).into_owned();
                 let tries = noted.map_or(1, |it| it.tries) + 1;
                 let next_at = Some((self.options.now)() + wait);
                 durable::write(&dir.unpushed(), &serde_json::to_vec(&Unpushed { reason, tries, next_at })?)?;
