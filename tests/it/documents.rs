@@ -29,7 +29,7 @@ fn still(fleet: &Fleet, value: &Value) -> Value {
         Value::Array(items) => items.iter().map(|it| still(fleet, it)).collect(),
         Value::Object(fields) => {
             let fields = fields.iter().map(|(name, it)| {
-                let number = it.is_number() && ["pid", "port", "version"].contains(&name.as_str());
+                let number = it.is_number() && ["pid", "port", "version", "bytes"].contains(&name.as_str());
                 (name.clone(), if number { "<number>".into() } else { still(fleet, it) })
             });
             Value::Object(fields.collect::<Map<_, _>>())
