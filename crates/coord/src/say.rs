@@ -198,9 +198,8 @@ fn cure(error: &Error) -> Vec<String> {
             format!("name another directory: `coord checkout {task} {directory}-{}`", task.number)
         }
         Error::NothingRescued(_) | Error::Apply { .. } => "`coord rescue list` lists what is kept".to_owned(),
-        Error::NotStarted(run) => format!("`coord why {run}` says what it waits for"),
-        Error::NoLog { run, .. } | Error::LogGone { run, .. } => {
-            format!("`coord why {run}` says what became of it")
+        Error::NotStarted(run) | Error::NoLog { run, .. } | Error::LogGone { run, .. } => {
+            format!("`coord why {run}` says where it stands")
         }
         Error::Token { .. } => "`coord doctor` says where each token is looked for".to_owned(),
         Error::Agent { machine, source } => return reach(machine, source),
@@ -210,11 +209,9 @@ fn cure(error: &Error) -> Vec<String> {
             Some(_) | None => "`coord doctor` looks at the directory and the disk of the board".to_owned(),
         },
         Error::Home { .. } => "`coord doctor` looks at the directory and the disk of the board".to_owned(),
-        Error::NoReview { task, .. } => {
-            format!(
-                "`coord pr {task} --reviewer LOGIN` asks somebody else who may push, and is not its author"
-            )
-        }
+        Error::NoReview { task, .. } => format!(
+            "`coord pr {task} --reviewer LOGIN` asks somebody else who may push, and is not its author"
+        ),
         Error::LocalForge { .. } => "leave the flag out; `coord pr --help` says what each is for".to_owned(),
         Error::Credential { .. } => {
             "set GITHUB_TOKEN, or log in with gh; `coord doctor` says where a credential is looked for"
