@@ -83,6 +83,17 @@ pub struct Rescued {
     pub at: Timestamp,
 }
 
+/// A reference that holds rescued work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RescueRef {
+    /// Whose work.
+    pub run: RunId,
+    /// Its name.
+    pub reference: String,
+    /// When it was last written.
+    pub at: Timestamp,
+}
+
 /// A patch, or its beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
@@ -98,17 +109,19 @@ fn pushed_ref(run: RunId) -> String {
 }
 
 impl Store {
-    /// The references that hold rescued work, and whose it is. Cheap: no commit is read.
+    /// The references that hold rescued work. Cheap: what is in it is not looked at.
     ///
     /// # Errors
     /// When the references cannot be read.
-    pub fn rescue_refs(&self) -> Result<Vec<(RunId, String)>, RescuedError> {
+    pub fn rescue_refs(&self) -> Result<Vec<RescueRef>, RescuedError> {
+        let repo = self.libgit2().map_err(HistoryError::Open)?;
         let mut found = Vec::new();
         for below in ["refs/coord/rescue", "refs/coord/keep"] {
             for reference in self.names_below(below)? {
                 let name = reference.rsplit('/').next().unwrap_or_default();
                 if let Ok(run) = name.split('-').next().unwrap_or_default().parse() {
-                    found.push((run, reference));
+                    let at = written_at(&repo, &reference);
+                    found.push(RescueRef { run, reference, at });
                 }
             }
         }
@@ -151,7 +164,7 @@ impl Store {
             commits,
             published: unpublished.is_empty(),
             pushed: target(&repo, &pushed_ref(run)).map_err(read)? == Some(id),
-            at: written_at(&repo, reference, &commit),
+            at: written_at(&repo, reference),
         }))
     }
 
@@ -342,10 +355,11 @@ fn fork_point(repo: &Repository, head: Oid) -> Result<Option<Oid>, git2::Error> 
 }
 
 /// When a reference was last written, or, where nobody noted that, its commit.
-fn written_at(repo: &Repository, reference: &str, commit: &Commit<'_>) -> Timestamp {
-    let noted =
-        repo.reflog(reference).ok().and_then(|log| log.get(0).map(|it| it.committer().when().seconds()));
-    let seconds = noted.unwrap_or_else(|| commit.time().seconds());
+fn written_at(repo: &Repository, reference: &str) -> Timestamp {
+    let noted = repo.reflog(reference).ok();
+    let noted = noted.and_then(|log| log.get(0).map(|it| it.committer().when().seconds()));
+    let made = || Some(repo.find_reference(reference).ok()?.peel_to_commit().ok()?.time().seconds());
+    let seconds = noted.or_else(made).unwrap_or_default();
     Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -10,7 +10,7 @@ use coord_core::id::RunId;
 use coord_core::task::TaskRef;
 use coord_git::leak::{self, Leak};
 use coord_git::remote::Push;
-use coord_git::rescued::{Patch, Rescued, RescuedError};
+use coord_git::rescued::{Patch, RescueRef, Rescued, RescuedError};
 use coord_git::store::Store;
 use coord_proto::problem::{Problem, ProblemKind};
 use coord_proto::rescue::{LeakView, PushRescue, RescueList, RescuePushed, RescueView};
@@ -35,21 +35,22 @@ impl Supervisor {
         self.off_loop("list rescued work", move |this| {
             let mut all = Vec::new();
             for store in Store::all(&this.git, this.options.home.root())? {
-                match this.rescues_in(&store) {
-                    Ok(found) => all.extend(found),
+                match store.rescue_refs() {
+                    Ok(found) => all.extend(found.into_iter().map(|it| (it, store.clone()))),
                     Err(error) => tracing::error!(repo = %store.repo(), "rescued work: {}", chain(&error)),
                 }
             }
-            all.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.reference.cmp(&b.reference)));
+            all.sort_by(|(a, _), (b, _)| b.at.cmp(&a.at).then_with(|| a.reference.cmp(&b.reference)));
             let first = match &before {
                 None => 0,
                 Some(before) => {
-                    all.iter().position(|it| it.reference == *before).map_or(all.len(), |it| it + 1)
+                    all.iter().position(|(it, _)| it.reference == *before).map_or(all.len(), |it| it + 1)
                 }
             };
-            let more = all.len() > first + PAGE;
-            let rescues: Vec<_> = all.into_iter().skip(first).take(PAGE).collect();
-            let before = rescues.last().filter(|_| more).map(|it| it.reference.clone());
+            let page: Vec<_> = all.iter().skip(first).take(PAGE).collect();
+            let more = all.len() > first + page.len();
+            let before = page.last().filter(|_| more).map(|(it, _)| it.reference.clone());
+            let rescues = page.into_iter().filter_map(|(it, store)| this.rescue_at(store, it)).collect();
             Ok(RescueList { rescues, before })
         })
         .await
@@ -131,7 +132,9 @@ impl Supervisor {
             let mut found = Vec::new();
             for store in Store::all(&this.git, this.options.home.root())? {
                 let refs = store.rescue_refs().map_err(|it| described(&it))?;
-                found.extend(refs.into_iter().filter(|(of, _)| *of == run).map(|it| (store.clone(), it.1)));
+                found.extend(
+                    refs.into_iter().filter(|it| it.run == run).map(|it| (store.clone(), it.reference)),
+                );
             }
             found.sort_by_key(|(_, reference)| !reference.starts_with("refs/coord/rescue/"));
             for (store, reference) in found {
@@ -146,13 +149,15 @@ impl Supervisor {
         })
     }
 
-    fn rescues_in(&self, store: &Store) -> Result<Vec<RescueView>, RescuedError> {
-        let mut views = Vec::new();
-        for (run, reference) in store.rescue_refs()? {
-            let rescued = store.rescued(run, &reference)?;
-            views.extend(rescued.map(|it| self.rescue_view(store, it)));
+    /// What a reference holds. One that cannot be read is left out of a list, and says why when it is asked for.
+    fn rescue_at(&self, store: &Store, it: &RescueRef) -> Option<RescueView> {
+        match store.rescued(it.run, &it.reference) {
+            Ok(rescued) => rescued.map(|it| self.rescue_view(store, it)),
+            Err(error) => {
+                tracing::error!(repo = %store.repo(), reference = it.reference, "{}", chain(&error));
+                None
+            }
         }
-        Ok(views)
     }
 
     fn rescue_view(&self, store: &Store, rescued: Rescued) -> RescueView {

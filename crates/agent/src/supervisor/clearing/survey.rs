@@ -7,7 +7,7 @@ use coord_core::id::RunId;
 use coord_core::retention::{Hold, Holding, Item};
 use coord_core::run::{RunEnd, RunKind};
 use coord_core::task::TaskRef;
-use coord_git::rescued::RescuedError;
+use coord_git::rescued::{RescueRef, RescuedError};
 use coord_git::store::Store;
 use coord_proto::gc::Stays;
 use jiff::Timestamp;
@@ -151,7 +151,7 @@ impl Supervisor {
         survey: &mut Survey,
     ) -> Result<(), RescuedError> {
         let repo = store.repo();
-        for (run, reference) in store.rescue_refs()? {
+        for RescueRef { run, reference, .. } in store.rescue_refs()? {
             let Some(rescued) = store.rescued(run, &reference)? else { continue };
             let Some(known) = runs.get(&run) else {
                 survey.name(format!("{repo} {reference}"), "no run of this machine made it");
