@@ -1,25 +1,28 @@
 //! The other runtimes, each with its real program and the scripted model: what a coordinator sees of them is what it
 //! sees of claude.
 
+use std::time::Duration;
+
 use coord_testkit::agent::Agent;
-use coord_testkit::model::{Step, bash, error, over_limit, say};
+use coord_testkit::model::{Model, Step, bash, error, over_limit, say};
 use coord_testkit::need;
+use coord_testkit::poll::wait_for;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::fleet::{Fleet, text};
-use crate::machine::{is_alive, wait_for_file};
+use crate::machine::is_alive;
+
+/// The slowest of them takes this long to begin where much else goes on.
+const LONG: Duration = Duration::from_secs(180);
 
 /// A fleet whose runtime is this agent; `None`, which has been reported, where that cannot be had.
 fn fleet(agent: Agent) -> Option<Fleet> {
     let program = need::agent(agent)?;
     let mut fleet = Fleet::without_claude();
-    let passed = {
-        let model = coord_testkit::model::Model::start();
-        let passed = agent.settle(&mut fleet, &model, &program);
-        fleet.model = model;
-        passed
-    };
+    let model = Model::start();
+    let passed = agent.settle(&mut fleet, &model, &program);
+    fleet.model = model;
     let (name, passed) = (agent.as_str(), passed.join(", "));
     fleet.reconfigure(
         "runtimes:\n",
@@ -30,7 +33,9 @@ fn fleet(agent: Agent) -> Option<Fleet> {
 
 /// How a run ended on its machine, whatever a coordinator makes of it.
 fn end(fleet: &Fleet, run: &str) -> Value {
-    fleet.wait_until_ended(run);
+    wait_for("a run to end", LONG, || {
+        if fleet.has_ended(run) { Ok(()) } else { Err(format!("{:#?}", fleet.events(run))) }
+    });
     serde_json::from_slice(&fs_err::read(fleet.run_dir(run).join("exit.json")).unwrap()).unwrap()
 }
 
@@ -65,14 +70,12 @@ fn a_task_becomes_a_merged_change(agent: Agent) {
 /// Each of these answers of the model, for ever, makes a run end like that.
 fn failures_have_their_names(agent: Agent, cases: &[(Step, &str)]) {
     let Some(fleet) = fleet(agent) else { return };
-    let runs = cases.iter().map(|(step, wanted)| {
+    // One after the other: some of them are more than a small machine carries at once.
+    for (step, wanted) in cases {
         let number = fleet.task("Try", [step.clone().forever()]);
-        (fleet.assign(number), *wanted)
-    });
-    let runs: Vec<_> = runs.collect();
-    for (run, wanted) in runs {
+        let run = fleet.assign(number);
         let end = end(&fleet, &run);
-        assert_eq!(end["outcome"]["kind"], wanted, "{end}\n{:#?}", fleet.events(&run));
+        assert_eq!(end["outcome"]["kind"], *wanted, "{end}\n{:#?}", fleet.events(&run));
     }
 }
 
@@ -86,7 +89,9 @@ fn a_stop_in_the_middle_of_a_tool_leaves_nothing(agent: Agent) {
         fleet.reconfigure("codex: {", "codex: {permission_mode: danger-full-access, ");
     }
     let run = fleet.assign(number);
-    wait_for_file(&mark);
+    wait_for("the tool to run", LONG, || {
+        if mark.exists() { Ok(()) } else { Err(format!("{:#?}", fleet.events(&run))) }
+    });
     let tool = fs_err::read_to_string(&mark).unwrap().trim().parse().unwrap();
     let stopped = fleet.coord(["--json", "stop", &run]).success().json()["data"]["run"].clone();
     assert_eq!(stopped["outcome"]["kind"], "cancelled", "{stopped}");

@@ -1,4 +1,5 @@
 //! The real codex, gemini and opencode go on with a session of an earlier run.
+#![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
 use coord_core::outcome::Outcome;
 use coord_proto::run::Resume;

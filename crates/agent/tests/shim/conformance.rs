@@ -3,6 +3,7 @@
 //! Each has a dialect here: how its program says things. A runtime without one fails, so that nobody adds a runtime
 //! whose reader was never shown a broken line. What a dialect has no words for (a shell has no usage limit) is left out
 //! there.
+#![expect(clippy::unwrap_used, reason = "a world that cannot be set up is a failed test")]
 
 use camino::Utf8PathBuf;
 use coord_agent::runtime;

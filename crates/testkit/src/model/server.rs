@@ -86,7 +86,7 @@ async fn perform(step: Step, asked: &Asked) -> Response {
         }
         Act::StreamError { status, message } => {
             let start = events(&Message::default(), asked).swap_remove(0);
-            stream([start, error_body(status, &message)].map(framed).into(), Ending::Whole)
+            stream([start, error_body(status, &message)].iter().map(framed).collect(), Ending::Whole)
         }
         Act::Error { status, message } => {
             let resets_at = resets_at.filter(|_| rejected);
@@ -151,12 +151,12 @@ fn stream(frames: Vec<String>, ending: Ending) -> Response {
 /// A reply as the frames of a stream.
 fn frames(message: &Message, asked: &Asked) -> Vec<String> {
     match asked.dialect {
-        Dialect::Messages => events(message, asked).into_iter().map(framed).collect(),
+        Dialect::Messages => events(message, asked).iter().map(framed).collect(),
         other @ (Dialect::Responses | Dialect::Gemini | Dialect::Chat) => other.reply(message, &asked.model),
     }
 }
 
-fn framed(event: Value) -> String {
+fn framed(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
 }
 
