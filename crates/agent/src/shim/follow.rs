@@ -78,15 +78,8 @@ impl Supervision {
                 }
                 Happening::Written(message) => self.receipt(message, Receipt::Delivered)?,
                 Happening::Wanted(wanted) => {
-                    let is_held = self.hold.is_some();
-                    self.wanted(wanted, child)?;
-                    match (&ladder, self.hold.take_if(|_| !is_held)) {
-                        (_, None) => {}
-                        (Some(_), Some(hold)) => hold.decline("it is being stopped"),
-                        (None, Some(hold)) => {
-                            self.hold = Some(hold);
-                            ladder = Some(self.stop(child, dialogue, StopCause::Asked)?);
-                        }
+                    if self.is_wanted_by_a_person(wanted, child, ladder.is_some())? {
+                        ladder = Some(self.stop(child, dialogue, StopCause::Asked)?);
                     }
                 }
                 Happening::Died => {
@@ -117,6 +110,25 @@ impl Supervision {
             }
         };
         Ok(Followed { exit, stopped: ladder.map(|it| it.cause) })
+    }
+
+    /// Does what is wanted of the run. True when a person is to have its session, for which the worker must go; there
+    /// is nothing to have of one that is `stopping`.
+    fn is_wanted_by_a_person(
+        &mut self,
+        wanted: Wanted,
+        child: &mut Child,
+        stopping: bool,
+    ) -> Result<bool, ShimError> {
+        let was_held = self.hold.is_some();
+        self.wanted(wanted, child)?;
+        if was_held || self.hold.is_none() {
+            return Ok(false);
+        }
+        if stopping && let Some(hold) = self.hold.take() {
+            hold.decline("it is being stopped");
+        }
+        Ok(!stopping)
     }
 
     /// Looks at what the processes do and use, as far as it is time to.

@@ -63,7 +63,7 @@ impl Supervisor {
             return Stage::End(Outcome::Lost { reason: reason.to_owned() });
         }
         match self.means(spec).await {
-            Ok(means) => Stage::Prepare(means),
+            Ok(means) => Stage::Prepare(Box::new(means)),
             Err(problem) => {
                 let step = "configuration".to_owned();
                 Stage::End(Outcome::SetupFailed { step, reason: problem.detail })

@@ -33,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Where a run's course is taken up.
 pub(super) enum Stage {
     /// Its worktree is to be made.
-    Prepare(Means),
+    Prepare(Box<Means>),
     /// Its order is written, and perhaps a shim was started. A second one does no harm.
     Start,
     /// It had a shim, which may still live.
@@ -86,7 +86,7 @@ impl Supervisor {
         stage: Stage,
     ) -> Option<RunEnd> {
         match stage {
-            Stage::Prepare(means) => match self.prepare(live, says, means).await {
+            Stage::Prepare(means) => match self.prepare(live, says, *means).await {
                 Ok(()) => self.attend(live, says, true).await,
                 Err(Unready::Halted) => None,
                 Err(Unready::Never(outcome)) => self.end_unstarted(live, outcome).await,

@@ -156,7 +156,7 @@ impl Supervisor {
         if kept.is_err() {
             lock(&self.live).remove(&live.spec.run);
         } else {
-            self.take_course(&live, says, Stage::Prepare(means));
+            self.take_course(&live, says, Stage::Prepare(Box::new(means)));
         }
         // Nobody sets it but here and on adoption, once each.
         live.admitted.set(kept.clone()).expect("a run is admitted once");
