@@ -15,6 +15,7 @@ mod doctor;
 mod documents;
 mod fleet;
 mod help;
+mod hostile;
 mod init;
 mod keys;
 mod machine;

@@ -22,10 +22,19 @@ pub(crate) fn restore(order: &Order, left: &Restore, git: &Git) -> Vec<String> {
     match store.map_err(|error| chain(&error)).and_then(place) {
         Ok((store, worktree)) => {
             let commits = commits(&store, &worktree, left);
-            commits.into_iter().chain(files(&store, &worktree, left)).collect()
+            let files = files(&store, &worktree, left);
+            let unlent = lend_again(&store, &worktree, order);
+            commits.into_iter().chain(files).chain(unlent).collect()
         }
         Err(reason) => vec![format!("nothing of run {} could be put back: {reason}", left.run)],
     }
+}
+
+/// What a confined worker commits into stands where the worktree stood before.
+fn lend_again(store: &Store, worktree: &Worktree, order: &Order) -> Option<String> {
+    let directory = order.sandbox.as_ref()?.lent.as_ref()?;
+    let error = store.lend(worktree, directory).err()?;
+    Some(format!("the worker's own git directory does not have that: {}", chain(&error)))
 }
 
 fn commits(store: &Store, worktree: &Worktree, left: &Restore) -> Option<String> {
