@@ -103,14 +103,12 @@ fn a_worker_that_means_harm_gets_nowhere() {
         format!("rm -f .git"),
         format!("mv .git elsewhere"),
         format!("kill -9 {victim}"),
-        format!("touch {home}/mine"),
-        format!("touch {pwned}"),
-        format!("COORD_RUN={other} coord report stuck 'I am the other one'"),
         format!("COORD_REPORT_SOCKET={home}/runs/{other}/report.sock coord report stuck 'forged'"),
     ];
     // What its own git directory says must not be obeyed by anybody else.
     let traps = format!(
-        "git config core.fsmonitor 'touch {pwned}; false'; git config core.hooksPath $PWD/hooks\n\
+        "touch {pwned} {home}/mine\n\
+         git config core.fsmonitor 'touch {pwned}; false'; git config core.hooksPath $PWD/hooks\n\
          git config filter.evil.clean 'touch {pwned}; cat'; echo '* filter=evil' > .gitattributes\n\
          git config uploadpack.packObjectsHook 'touch {pwned}; exec'; git config core.sshCommand 'touch {pwned}'\n\
          mkdir -p hooks; printf '#!/bin/sh\\ntouch {pwned}\\n' | tee hooks/pre-commit hooks/post-checkout hooks/reference-transaction > /dev/null\n\
@@ -130,7 +128,7 @@ fn a_worker_that_means_harm_gets_nowhere() {
     assert!(told.is_empty(), "{told:#?}");
     assert_eq!(end["outcome"]["kind"], "dirty", "what it left lying about: {end}");
     assert_eq!(fleet.api.file(&text(&end["branch"]), "honest").as_deref(), Some("honest\n"));
-    assert!(!pwned.exists(), "something ran outside of the sandbox");
+    assert!(!pwned.exists() && !home.join("mine").exists(), "something was done outside of the sandbox");
     assert!(crate::machine::is_alive(victim), "the bystander is alive");
     let mine = |it: &String| !it.contains(&run);
     let after: Vec<_> = fleet.store_refs("").into_iter().filter(mine).collect();

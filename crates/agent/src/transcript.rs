@@ -18,9 +18,9 @@ use crate::layout::RunDir;
 use crate::order::Order;
 use crate::runtime;
 
-/// Where the runtime looks for the transcript of one session.
+/// Where the runtime looks for the transcript of one session; `None` where coord does not know.
 #[derive(Debug)]
-pub(crate) struct Seat(Utf8PathBuf);
+pub(crate) struct Seat(Option<Utf8PathBuf>);
 
 /// What became of a transcript that was to be copied.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,19 +34,20 @@ pub(crate) enum Copied {
 }
 
 impl Seat {
-    /// `None` for a runtime that keeps no transcripts, and for a session that is none: it is part of a path.
+    /// `None` for a runtime that is not known, and for a session that is none: it becomes part of a path.
     pub(crate) fn of(order: &Order, session: &str) -> Option<Self> {
         let plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
         if session.is_empty() || session.len() > 100 || !session.chars().all(plain) {
             return None;
         }
         let runtime = runtime::named(&order.spec.runtime)?;
-        runtime.transcript(&order.environment, &order.worktree, session).map(Self)
+        Some(Self(runtime.transcript(&order.environment, &order.worktree, session)))
     }
 
     /// What is left of the session here.
     pub(crate) fn look(&self, dir: &RunDir) -> Transcript {
-        if self.0.is_file() {
+        let Some(place) = &self.0 else { return Transcript::Unseen };
+        if place.is_file() {
             Transcript::InPlace
         } else if dir.transcript().is_file() {
             Transcript::Kept
@@ -57,23 +58,25 @@ impl Seat {
 
     /// The file to read, from its place or from the run's directory.
     pub(crate) fn file(&self, dir: &RunDir) -> Option<Utf8PathBuf> {
-        [self.0.clone(), dir.transcript()].into_iter().find(|it| it.is_file())
+        self.0.clone().into_iter().chain([dir.transcript()]).find(|it| it.is_file())
     }
 
     /// Keeps a copy with the run.
     pub(crate) fn keep(&self, dir: &RunDir) -> io::Result<Copied> {
-        copy(&self.0, &dir.transcript())
+        self.0.as_ref().map_or(Ok(Copied::Nothing), |place| copy(place, &dir.transcript()))
     }
 
     /// Puts the transcript that lies at `from` where the runtime looks for it, unless one is there already.
     pub(crate) fn fill(&self, from: &Utf8Path) -> io::Result<Copied> {
-        if self.0.is_file() {
+        // The runtime will say whether it has it.
+        let Some(place) = &self.0 else { return Ok(Copied::Whole) };
+        if place.is_file() {
             return Ok(Copied::Whole);
         }
-        if let (true, Some(parent)) = (from.is_file(), self.0.parent()) {
+        if let (true, Some(parent)) = (from.is_file(), place.parent()) {
             DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }
-        copy(from, &self.0)
+        copy(from, place)
     }
 }
 

@@ -5,6 +5,7 @@
 use coord_core::again::{Aim, Refusal, way_on};
 use coord_core::budget::Cap;
 use coord_core::name::MachineName;
+use coord_core::outcome::Outcome;
 use coord_core::readiness::Blocker;
 use coord_core::task::TaskRef;
 use coord_engine::again::command;
@@ -164,13 +165,7 @@ fn cure(error: &Error) -> Vec<String> {
         Error::NoMachine { .. } => "`coord status` shows which machines are busy with what".to_owned(),
         Error::NotReady { task, blockers } => return blocked(task, blockers),
         Error::NotAgain { task, refusal } => instead(task, refusal),
-        Error::Unfinished { task, outcome } => {
-            let go_on = command(way_on(outcome, false).unwrap_or(Aim::Retry), task, false);
-            return vec![
-                format!("`{go_on}` lets its worker continue"),
-                format!("`coord test {task} --passed` says that what there is now is good all the same"),
-            ];
-        }
+        Error::Unfinished { task, outcome } => return unfinished(task, outcome),
         Error::NothingPublished(task) | Error::Held { task, .. } => {
             format!("`coord why {task}` says what happened so far")
         }
@@ -259,6 +254,14 @@ fn on_github(source: &GitHubError) -> Vec<String> {
         }
         GitHubError::Local { .. } => "`coord doctor` looks at the directory of the board".to_owned(),
     }]
+}
+
+fn unfinished(task: &TaskRef, outcome: &Outcome) -> Vec<String> {
+    let go_on = command(way_on(outcome, false).unwrap_or(Aim::Retry), task, false);
+    vec![
+        format!("`{go_on}` lets its worker continue"),
+        format!("`coord test {task} --passed` says that what there is now is good all the same"),
+    ]
 }
 
 /// What to do about a change that is not gone on with.

@@ -176,6 +176,8 @@ pub enum Transcript {
     Kept,
     /// Nothing is there.
     Gone,
+    /// Its runtime keeps it where coord does not look: it may be there, and cannot be moved.
+    Unseen,
     /// Said by a newer version of coord.
     #[serde(other)]
     Unknown,
@@ -218,6 +220,8 @@ pub enum Afresh {
     OtherRuntime(RuntimeName),
     /// Nothing is left of the old one.
     Gone(MachineName),
+    /// The old one can be gone on with nowhere else.
+    Stays(MachineName),
     /// Nobody could look what is left of it.
     Unknown {
         /// Where it was.
@@ -274,6 +278,7 @@ impl fmt::Display for Afresh {
             Self::None => f.write_str("no earlier run had one"),
             Self::OtherRuntime(runtime) => write!(f, "the old one is of runtime {runtime}"),
             Self::Gone(machine) => write!(f, "nothing is left of the old one on {machine}"),
+            Self::Stays(machine) => write!(f, "the old one cannot be moved away from {machine}"),
             Self::Unknown { machine, reason } => {
                 write!(f, "what is left of the old one on {machine} is not known: {reason}")
             }
@@ -292,7 +297,8 @@ pub fn rung(past: Option<Past>, runtime: &RuntimeName, machine: &MachineName, fr
         return Rung::New(Afresh::OtherRuntime(past.runtime));
     }
     match &past.transcript {
-        Ok(Transcript::InPlace) if past.machine == *machine => Rung::InPlace(past),
+        Ok(Transcript::InPlace | Transcript::Unseen) if past.machine == *machine => Rung::InPlace(past),
+        Ok(Transcript::Unseen) => Rung::New(Afresh::Stays(past.machine)),
         Ok(Transcript::InPlace | Transcript::Kept) => Rung::Moved(past),
         Ok(Transcript::Gone) => Rung::New(Afresh::Gone(past.machine)),
         Ok(Transcript::Unknown) => {

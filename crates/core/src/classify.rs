@@ -63,8 +63,6 @@ pub struct StreamFacts {
     pub rejected_until: Option<Option<Timestamp>>,
     /// The last `STUCK:` line in the worker's own words.
     pub stuck: Option<String>,
-    /// The session that was to be gone on with is not there.
-    pub no_session: bool,
     /// Whether this runtime always ends with a result event when it ends well.
     pub result_expected: bool,
 }

@@ -234,7 +234,7 @@ impl Engine {
 
 impl Found<'_> {
     /// What the worker is told, and what its machine needs beside it.
-    pub(crate) fn tell(&self, briefing: &Briefing<'_>) -> (String, Inherited) {
+    fn tell(&self, briefing: &Briefing<'_>) -> (String, Inherited) {
         let Self { aim, last, rung, restore, elsewhere, diff } = self;
         let before = Before {
             aim: *aim,
@@ -258,8 +258,16 @@ impl Found<'_> {
     }
 }
 
-/// What a run goes on with that was parked.
-pub(crate) fn unparked(parked: &Parked, briefing: &Briefing<'_>) -> Inherited {
+/// What a worker is told, and what its machine needs beside it.
+pub(crate) fn tell(found: Option<&Found<'_>>, wish: &Wish, briefing: &Briefing<'_>) -> (String, Inherited) {
+    match (found, &wish.parked) {
+        (Some(found), _) => found.tell(briefing),
+        (None, Some(parked)) => (briefing::work(briefing), unparked(parked, briefing)),
+        (None, None) => (briefing::work(briefing), Inherited::default()),
+    }
+}
+
+fn unparked(parked: &Parked, briefing: &Briefing<'_>) -> Inherited {
     let resume = parked.session.clone().map(|session| Resume {
         session,
         from: Some(parked.of),

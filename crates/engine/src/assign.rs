@@ -18,8 +18,8 @@ use coord_core::run::{Run, RunKind, next_attempt};
 use coord_core::task::{Task, TaskRef};
 use coord_proto::run::Checkout;
 
-use crate::again::{Found, Inherited, unparked};
-use crate::briefing::{self, Briefing};
+use crate::again::{Inherited, tell};
+use crate::briefing::Briefing;
 use crate::dispatch::Job;
 use crate::error::Error;
 use crate::settings::Settings;
@@ -174,7 +174,7 @@ impl Engine {
             before: None,
             comments: &comments,
         };
-        let (prompt, inherited) = told(going_on.as_ref(), &wish, &briefing);
+        let (prompt, inherited) = tell(going_on.as_ref(), &wish, &briefing);
         let rung = going_on.and_then(|it| it.rung);
         blockers.extend(readiness(&task, &waited, &active, &self.settings.repos, machine.as_ref()));
         blockers.extend(too_soon(self.last_start().await?, self.settings.stagger, clock::now()));
@@ -305,13 +305,4 @@ fn kind(wish: &Wish, earlier: &[Run]) -> RunKind {
         (None, None) => None,
     }
     .unwrap_or(RunKind::Work)
-}
-
-/// What the worker is told, and what it goes on with.
-fn told(going_on: Option<&Found<'_>>, wish: &Wish, briefing: &Briefing<'_>) -> (String, Inherited) {
-    match (going_on, &wish.parked) {
-        (Some(found), _) => found.tell(briefing),
-        (None, Some(parked)) => (briefing::work(briefing), unparked(parked, briefing)),
-        (None, None) => (briefing::work(briefing), Inherited::default()),
-    }
 }

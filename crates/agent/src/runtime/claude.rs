@@ -385,7 +385,6 @@ impl Reader {
             cost_usd: line.total_cost_usd,
             text: text.clone(),
         });
-        self.facts.no_session |= line.num_turns == Some(0) && text.starts_with("No conversation found");
         self.facts.result = Some(ResultFacts {
             is_error,
             api_status: line.api_error_status,

@@ -153,8 +153,8 @@ impl Supervision {
             };
             let (mut stream, mut report) = reader.finish(exit);
             report.account = account;
-            if resumes && stream.no_session && stopped.is_none() {
-                self.begin_anew("the runtime does not know it")?;
+            if resumes && stopped.is_none() && exit != WorkerExit::Code(0) && report.session.is_none() {
+                self.begin_anew("the runtime ended without it")?;
                 continue;
             }
             self.nobody_reads()?;

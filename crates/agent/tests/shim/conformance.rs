@@ -13,7 +13,7 @@ use coord_proto::event::{Event, EventKind};
 use coord_proto::run::Resume;
 use coord_testkit::poll::{PATIENCE, wait_for};
 
-use crate::fixture::{Place, Run, raw_lines};
+use crate::fixture::{Place, Run, notes, raw_lines};
 use crate::runtimes::executable;
 
 /// How the program of a runtime says things: lines of its standard output.
@@ -253,15 +253,24 @@ fn a_spent_usage_window_is_a_limit() {
 }
 
 #[test]
-fn a_session_is_asked_for_by_its_name_and_one_that_is_missing_is_a_failure() {
+fn a_session_is_asked_for_by_its_name_and_one_that_is_missing_is_followed_by_a_new_one_once() {
     each(|place, dialect| {
         let Some(misses) = dialect.misses_session else { return };
         let asked = place.world.dir().join("asked");
-        let mut run = run(place, dialect, &format!("echo \"$@\" > {asked}; {misses}"));
+        let mut run = run(place, dialect, &format!("echo \"$@\" >> {asked}; {misses}"));
         run.order.spec.resume = Some(Resume { session: "s-9".to_owned(), from: None, prompt: None });
-        let (end, _) = run.end();
+        let runtime = runtime::named(&run.order.spec.runtime).unwrap();
+        // Where coord can look, it asks for nothing that is not there.
+        if let Some(path) = runtime.transcript(&run.order.environment, &run.order.worktree, "s-9") {
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let (end, events) = run.end();
         assert!(matches!(end.outcome, Outcome::Failed { .. }), "{}: {:?}", dialect.name, end.outcome);
-        assert!(fs_err::read_to_string(asked).unwrap().contains(" s-9"), "{}", dialect.name);
+        let asked = fs_err::read_to_string(asked).unwrap();
+        let told: Vec<_> = asked.lines().map(|it| it.contains(" s-9")).collect();
+        assert_eq!(told, [true, false], "{}: {asked}", dialect.name);
+        assert!(notes(&events).contains("so a new one is begun"), "{}", dialect.name);
     });
 }
 

@@ -126,6 +126,8 @@ fn the_best_rung_that_can_be_had_is_taken() {
     assert_eq!(with(Transcript::Kept, &here).as_str(), "moved");
     assert_eq!(with(Transcript::Kept, &there).as_str(), "moved");
     assert_eq!(with(Transcript::Gone, &here), Rung::New(Afresh::Gone(here.clone())));
+    assert_eq!(with(Transcript::Unseen, &here).as_str(), "in-place");
+    assert_eq!(with(Transcript::Unseen, &there), Rung::New(Afresh::Stays(here.clone())));
     assert_eq!(with(Transcript::Unknown, &here).as_str(), "new");
     let unseen = rung(Some(past(Err("away".to_owned()))), &claude, &there, false);
     assert_eq!(unseen, Rung::New(Afresh::Unknown { machine: here.clone(), reason: "away".to_owned() }));
