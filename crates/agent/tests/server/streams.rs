@@ -108,7 +108,7 @@ async fn a_live_run_is_followed_as_it_goes_and_in_the_feed() {
     let mut stream = server.client.follow(id(1), 0, PATIENCE);
     let mut texts = Vec::new();
     while let Some(event) = stream.next().await.unwrap() {
-        if let EventKind::Output { text, .. } = event.event {
+        if let EventKind::Output { text, .. } | EventKind::Text { text } = event.event {
             // Only because the first line arrived while the run was running can there be a second one.
             fs::write(&go, "").unwrap();
             texts.push(text);
