@@ -358,7 +358,7 @@ impl House {
         let program = self.write(
             &format!("bin/{name}"),
             &format!(
-                "#!/bin/sh\nprintf '%s\\n' \"$@\" > {record}.arguments\nenv > {record}.environment\ncat > /dev/null\n\
+                "#!/bin/sh\nprintf '%s\\n' \"$@\" > {record}.arguments\nenv > {record}.environment\nread -r prompt\n\
                  echo '{{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"s\"}}'\n\
                  echo '{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"num_turns\":1,\"result\":\"ok\",\"status\":\"success\"}}'\n\
                  echo '{{\"type\":\"turn.completed\"}}'\n\

@@ -35,7 +35,7 @@ impl House {
         let introduction =
             r#"{"type":"system","subtype":"init","session_id":"s","model":"m","apiKeySource":"none"}"#;
         let program = self
-            .write("bin/claude", &format!("#!/bin/sh\ncat > /dev/null\necho '{introduction}'\ncat {said}\n"));
+            .write("bin/claude", &format!("#!/bin/sh\nread -r prompt\necho '{introduction}'\ncat {said}\n"));
         fs_err::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
