@@ -56,7 +56,7 @@ fn what_a_confined_worker_leaves_is_rescued() {
         &fleet,
         &format!(
             "echo a > a; {COMMIT}\necho stashed >> README.md; git stash -q\necho left > left\n\
-             mkdir nested; cd nested; git init -q; echo inner > inner; git add inner; git commit -qm inner"
+             mkdir nested; cd nested; git init -q; echo inner > inner; git add inner; git -c user.name=x -c user.email=x@example.org commit -qm inner"
         ),
     );
     assert_eq!(end["outcome"]["kind"], "dirty", "{end}");
@@ -88,20 +88,20 @@ fn a_worker_that_means_harm_gets_nowhere() {
     let pwned = fleet.dir().join("pwned");
     let attempts = [
         format!("git push {origin} HEAD:refs/heads/main"),
-        format!("git push origin HEAD:refs/heads/main"),
+        "git push origin HEAD:refs/heads/main".to_owned(),
         format!("git push {origin} HEAD:refs/coord/runs/{other}"),
         format!("cat {home}/agent/token"),
         format!("cat {home}/runs/{other}/log.ndjson"),
         format!("ls {home}/runs/{other}"),
-        format!("cat ~/.gitconfig ~/standing-by"),
+        "cat ~/.gitconfig ~/standing-by".to_owned(),
         format!("git --git-dir={store} update-ref refs/heads/coord/run/{other} HEAD"),
         format!("git --git-dir={store} update-ref refs/remotes/origin/main HEAD"),
         format!("echo 'touch {pwned}' > {store}/hooks/post-checkout"),
         format!("rm -rf {store}/objects/pack"),
         format!("echo x >> {store}/objects/info/alternates"),
-        format!("echo 'gitdir: /tmp/evil' > .git"),
-        format!("rm -f .git"),
-        format!("mv .git elsewhere"),
+        "echo 'gitdir: /tmp/evil' > .git".to_owned(),
+        "rm -f .git".to_owned(),
+        "mv .git elsewhere".to_owned(),
         format!("kill -9 {victim}"),
         format!("COORD_REPORT_SOCKET={home}/runs/{other}/report.sock coord report stuck 'forged'"),
     ];

@@ -87,7 +87,7 @@ pub(crate) struct Shared<'a> {
     /// Where it lies.
     pub(crate) path: &'a Utf8Path,
     /// What of it and of the worktree the worker writes.
-    pub(crate) written: [Utf8PathBuf; 3],
+    pub(crate) written: [Utf8PathBuf; 4],
     /// What of that it must leave alone.
     pub(crate) fixed: [Utf8PathBuf; 4],
 }

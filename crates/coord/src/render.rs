@@ -2,9 +2,11 @@
 
 use coord_core::limits::Bytes;
 use coord_core::outcome::Outcome;
+use coord_core::report::Verdict;
 use coord_core::run::Leaked;
 use coord_proto::event::{Event, EventKind, Leak, LeakedProcess, LeftOut};
 use coord_proto::run::Receipt;
+use jiff::Timestamp;
 
 use crate::ui::{Tone, Ui};
 
@@ -45,30 +47,22 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
             tag(Tone::Attention, "retry", &format!("{error}; try {attempt}, again in {delay_ms} ms"))
         }
         EventKind::Limit { rejected, window, until, utilization } => {
-            let used = utilization.map_or(String::new(), |it| format!(" ({:.0} % used)", it * 100.0));
-            let state = if *rejected { "exhausted".to_owned() } else { format!("nearly exhausted{used}") };
-            let until = until.map_or(String::new(), |it| format!(", opens again {it}"));
-            tag(Tone::Attention, "limit", &format!("{window} is {state}{until}"))
+            tag(Tone::Attention, "limit", &limit(window, *rejected, *until, *utilization))
         }
         EventKind::Denial { tool, reason } => {
             tag(Tone::Attention, "denied", &format!("{tool}: {}", shorten(reason, 200)))
         }
         EventKind::Result { is_error, turns, cost_usd, text, .. } => {
-            let turns = turns.map_or(String::new(), |it| format!("{it} turns, "));
-            let cost = cost_usd.map_or("cost unknown".to_owned(), |it| format!("${it:.2}"));
             let tone = if *is_error { Tone::Bad } else { Tone::Good };
-            tag(tone, "result", &format!("{turns}{cost}: {}", shorten(text, 200)))
+            tag(tone, "result", &format!("{}: {}", spent(*turns, *cost_usd), shorten(text, 200)))
         }
-        EventKind::Status { text, confidence } => {
-            let sure = confidence.map_or(String::new(), |it| format!(" ({:.0} % sure)", it * 100.0));
-            tag(Tone::Good, "status", &format!("{}{sure}", printable(text)))
-        }
+        EventKind::Status { text, confidence } => tag(Tone::Good, "status", &status(text, *confidence)),
         EventKind::Stuck { why } => tag(Tone::Bad, "stuck", &shorten(why, 400)),
-        EventKind::Question { question, text, options } => {
-            let options =
-                if options.is_empty() { String::new() } else { format!(" [{}]", options.join(" | ")) };
-            tag(Tone::Attention, "question", &format!("{question}: {}{options}", shorten(text, 400)))
-        }
+        EventKind::Question { question, text, options } => tag(
+            Tone::Attention,
+            "question",
+            &format!("{question}: {}{}", shorten(text, 400), listed(options)),
+        ),
         EventKind::Answer { question, text } => {
             tag(Tone::Good, "answer", &format!("{question}: {}", shorten(text, 400)))
         }
@@ -80,22 +74,11 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
             tag(Tone::Good, "handed back", &format!("{} has handed the session back", printable(who)))
         }
         EventKind::Message { text, .. } => tag(Tone::Attention, "told", &shorten(text, 400)),
-        EventKind::Receipt { receipt: Receipt::Read, .. } => {
-            tag(Tone::Good, "read", "the worker has taken that in")
+        EventKind::Receipt { receipt, .. } => {
+            let (tone, word, text) = taken_in(*receipt, all)?;
+            tag(tone, word, text)
         }
-        EventKind::Receipt { receipt: Receipt::Unread, .. } => {
-            tag(Tone::Bad, "unread", "the worker ended without having taken that in")
-        }
-        EventKind::Receipt { receipt: Receipt::Queued | Receipt::Delivered | Receipt::Unknown, .. }
-            if all =>
-        {
-            tag(Tone::Faint, "delivered", "it is at the worker's input")
-        }
-        EventKind::Verdict(verdict) => {
-            let found = verdict.findings.iter().map(|it| format!("\n  {it}")).collect::<String>();
-            let text = shorten(&verdict.summary, 400);
-            tag(Tone::Strong, "verdict", &format!("{}: {text}{found}", verdict.decision.as_str()))
-        }
+        EventKind::Verdict(said) => tag(Tone::Strong, "verdict", &verdict(said)),
         EventKind::Leak { what, count, processes } => tag(Tone::Bad, "leak", &leak(*what, *count, processes)),
         EventKind::LeftOut { why, lines, bytes } => {
             tag(Tone::Attention, "left out", &left_out(*why, *lines, *bytes))
@@ -106,11 +89,46 @@ pub fn line(event: &Event, detail: Detail, ui: &Ui) -> Option<String> {
             let tone = if end.outcome == Outcome::Done { Tone::Good } else { Tone::Bad };
             tag(tone, "ended", &end.outcome.to_string())
         }
-        EventKind::Text { .. }
-        | EventKind::ToolResult { .. }
-        | EventKind::Receipt { .. }
-        | EventKind::Other => None,
+        EventKind::Text { .. } | EventKind::ToolResult { .. } | EventKind::Other => None,
     }
+}
+
+fn limit(window: &str, rejected: bool, until: Option<Timestamp>, utilization: Option<f64>) -> String {
+    let used = utilization.map_or(String::new(), |it| format!(" ({:.0} % used)", it * 100.0));
+    let state = if rejected { "exhausted".to_owned() } else { format!("nearly exhausted{used}") };
+    let until = until.map_or(String::new(), |it| format!(", opens again {it}"));
+    format!("{window} is {state}{until}")
+}
+
+fn spent(turns: Option<u64>, cost_usd: Option<f64>) -> String {
+    let turns = turns.map_or(String::new(), |it| format!("{it} turns, "));
+    let cost = cost_usd.map_or("cost unknown".to_owned(), |it| format!("${it:.2}"));
+    format!("{turns}{cost}")
+}
+
+fn status(text: &str, confidence: Option<f64>) -> String {
+    let sure = confidence.map_or(String::new(), |it| format!(" ({:.0} % sure)", it * 100.0));
+    format!("{}{sure}", printable(text))
+}
+
+fn listed(options: &[String]) -> String {
+    if options.is_empty() { String::new() } else { format!(" [{}]", options.join(" | ")) }
+}
+
+/// What became of a message; `None` when it is on its way, which is for those who want `all`.
+fn taken_in(receipt: Receipt, all: bool) -> Option<(Tone, &'static str, &'static str)> {
+    match receipt {
+        Receipt::Read => Some((Tone::Good, "read", "the worker has taken that in")),
+        Receipt::Unread => Some((Tone::Bad, "unread", "the worker ended without having taken that in")),
+        Receipt::Queued | Receipt::Delivered | Receipt::Unknown => {
+            all.then_some((Tone::Faint, "delivered", "it is at the worker's input"))
+        }
+    }
+}
+
+fn verdict(said: &Verdict) -> String {
+    let found = said.findings.iter().map(|it| format!("\n  {it}")).collect::<String>();
+    format!("{}: {}{found}", said.decision.as_str(), shorten(&said.summary, 400))
 }
 
 fn left_out(why: LeftOut, lines: u64, bytes: u64) -> String {

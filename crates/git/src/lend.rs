@@ -74,10 +74,18 @@ impl Store {
     }
 
     /// What a worker in `worktree` has to write to commit there, when it works in the store itself: the objects,
-    /// the worktree's own entry, and the branches of runs.
-    #[must_use]
-    pub fn written_by(&self, worktree: &Worktree) -> [Utf8PathBuf; 3] {
-        [self.objects(), worktree.admin.clone(), self.path.join("refs/heads/coord/run")]
+    /// the worktree's own entry, and the branches of runs with their logs. All of it is there.
+    ///
+    /// # Errors
+    /// When a directory of it cannot be made.
+    pub fn written_by(&self, worktree: &Worktree) -> Result<[Utf8PathBuf; 4], LendError> {
+        let runs = ["refs/heads/coord/run", "logs/refs/heads/coord/run"].map(|it| self.path.join(it));
+        for directory in &runs {
+            let failed = |source| LendError::Files { path: directory.clone(), source };
+            fs::create_dir_all(directory).map_err(failed)?;
+        }
+        let [branches, logs] = runs;
+        Ok([self.objects(), worktree.admin.clone(), branches, logs])
     }
 
     /// What of that decides which programs git runs and which repository it takes the worktree for. It stays as it is.

@@ -180,7 +180,7 @@ impl Supervisor {
         let lent = lent.transpose().map_err(Failure::at("sandbox"))?;
         let shared = Shared {
             path: store.path(),
-            written: store.written_by(worktree),
+            written: store.written_by(worktree).map_err(Failure::at("sandbox"))?,
             fixed: store.fixed_for(worktree),
         };
         let state = runtime::named(&spec.runtime).map(|it| it.state(environment)).unwrap_or_default();

@@ -122,7 +122,7 @@ fn tidy_value(value: &mut Value) {
             for (key, field) in fields.iter_mut() {
                 match key.as_str() {
                     "uuid" | "session_id" | "request_id" | "prompt_id" | "timestamp" | "task_id" => {
-                        *field = json!("x")
+                        *field = json!("x");
                     }
                     key if key.ends_with("_ms") && field.is_number() => *field = json!(1),
                     _ => tidy_value(field),

@@ -45,7 +45,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     ui.talk(&format!("run {} ends its turn; then its session is yours", run.id));
     let who = cx.environment.get("USER").cloned().unwrap_or_else(|| "a person".to_owned());
     let attached = attach(&Home::new(cx.home.clone()).run(run.id), &who).await;
-    let attached = attached.map_err(|error| unattached(&run, error))?;
+    let attached = attached.map_err(|error| unattached(&run, &error))?;
     let left = go_on(&attached, &run).await?;
     drop(attached);
     if !left.success() {
@@ -80,7 +80,7 @@ fn is_here(run: &Run, session: &Session) -> Result<(), CliError> {
     }
 }
 
-fn unattached(run: &Run, error: AttachError) -> CliError {
+fn unattached(run: &Run, error: &AttachError) -> CliError {
     let hint = format!("`coord why {}` says who or what has it", run.id);
     CliError::new(ErrorKind::Refused, format!("run {}: {error}", run.id)).hint(hint)
 }

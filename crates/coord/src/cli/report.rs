@@ -115,7 +115,8 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let none = Vec::new();
     let (report, content) = match what {
         What::Question { text, option, no_wait } => {
-            let asked = reporter.ask(text.clone(), option.clone(), !no_wait).await.map_err(unheard)?;
+            let asked =
+                reporter.ask(text.clone(), option.clone(), !no_wait).await.map_err(|it| unheard(&it))?;
             return told(asked, ui);
         }
         What::Status { text, confidence } => {
@@ -132,7 +133,7 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
             (Report::Verdict(Verdict { decision, summary, findings }), none)
         }
     };
-    reporter.report(&report, &content).await.map_err(unheard)?;
+    reporter.report(&report, &content).await.map_err(|it| unheard(&it))?;
     ui.finish(&Document { reported: true, question: None, answer: None }, "", &[])
 }
 
@@ -161,8 +162,8 @@ pub fn artifact(path: &Utf8Path, name: Option<String>) -> Result<(Report, Vec<u8
     Ok((Report::Artifact { name, bytes: content.len() as u64 }, content))
 }
 
-fn unheard(error: ReportError) -> CliError {
-    let kind = match &error {
+fn unheard(error: &ReportError) -> CliError {
+    let kind = match error {
         ReportError::Refused(_) => ErrorKind::Refused,
         ReportError::Over { .. } | ReportError::Unanswered => ErrorKind::Unreachable,
     };
