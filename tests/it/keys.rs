@@ -399,6 +399,11 @@ impl House {
 }
 
 impl Call {
+    /// The tools that need no question, beside those by which it reports.
+    fn allowed(&self) -> Vec<&str> {
+        self.flag("--allowedTools").into_iter().filter(|it| !it.starts_with("mcp__coord__")).collect()
+    }
+
     /// The values that follow a flag.
     fn flag(&self, name: &str) -> Vec<&str> {
         let behind = self.arguments.iter().skip_while(|it| *it != name).skip(1);

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | a run is minted and handed to a machine | [`dispatch`] |
 //! | a queued run is started | [`queue`] |
-//! | a run that met a limit is queued again | [`park`] |
+//! | a run that met a limit is queued again | `park` |
 //! | a session is carried to another machine | [`again`] |
 //! | an ended run is recorded, its work published, its evidence written | [`settle`] |
 //! | issues are taken in, and what people decide of them is written back | [`issue`] |

@@ -14,8 +14,8 @@ pub(super) fn permissions_are_rules_of_the_command_line() {
     assert!(usual.flag("--disallowedTools").contains(&"Bash(git push:*)"), "{:?}", usual.arguments);
     house.says("worker_permissions: {allow: ['Bash(make *)'], deny: ['Bash(curl *)']}", "", "");
     let call = house.call("claude", &[]);
-    let allowed = [usual.flag("--allowedTools"), vec!["Bash(make *)"]].concat();
-    assert_eq!(call.flag("--allowedTools"), allowed);
+    let allowed = [usual.allowed(), vec!["Bash(make *)"]].concat();
+    assert_eq!(call.allowed(), allowed);
     assert_eq!(call.flag("--disallowedTools"), ["Bash(curl *)"]);
     house.says("worker_permissions: {deny: []}", "", "");
     assert!(!house.call("claude", &[]).arguments.contains(&"--disallowedTools".to_owned()));
@@ -83,16 +83,16 @@ pub(super) fn options_of_claude_are_on_its_command_line() {
     house.agent("claude");
     let call = house.call("claude", &[]);
     assert_eq!(call.flag("--permission-mode"), ["acceptEdits"]);
-    assert_eq!(call.flag("--allowedTools"), ["Read", "Edit", "Write", "Bash", "Glob", "Grep"]);
+    assert_eq!(call.allowed(), ["Read", "Edit", "Write", "Bash", "Glob", "Grep"]);
     assert_eq!(call.flag("--setting-sources"), ["project"]);
     let options = "permission_mode: plan, allowed_tools: [Read], setting_sources: 'project,local'";
     house.says("", "", &format!("runtimes: {{claude: {{{options}}}}}"));
     let call = house.call("claude", &[]);
     assert_eq!(call.flag("--permission-mode"), ["plan"]);
-    assert_eq!(call.flag("--allowedTools"), ["Read"]);
+    assert_eq!(call.allowed(), ["Read"]);
     assert_eq!(call.flag("--setting-sources"), ["project,local"]);
     house.says("", "", "runtimes: {claude: {allowed_tools: []}}");
-    assert!(!house.call("claude", &[]).arguments.contains(&"--allowedTools".to_owned()));
+    assert!(house.call("claude", &[]).allowed().is_empty());
 }
 
 #[test]

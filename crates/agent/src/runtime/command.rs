@@ -1,5 +1,5 @@
 //! The runtime `command`: a command line. Tests run as one that the run brings; tasks are done by any program whose
-//! command line the configuration has, as [`template`](super::template) describes it.
+//! command line the configuration has, as [`super::template`] describes it.
 //!
 //! Such a program gets the prompt on its standard input or in a file, and works and commits in its directory. What it
 //! prints are its own words, so it can report with `STATUS:` and `STUCK:`; how it went is told by its exit status and

@@ -8,7 +8,7 @@
 //! - *ancestry*: the shim adopts what its descendants orphan. So does the agent server, for a shim that died;
 //! - the *marker* in the environment, which is inherited.
 //!
-//! What must hold: when [`Containment::end_all`] returns, nothing of the run is left, or it says what is; no
+//! What must hold: when `Containment::end_all` returns, nothing of the run is left, or it says what is; no
 //! process of anybody else is signalled; no group outlives its run.
 //!
 //! Deliberately absent: asking anybody to go. That is the ladder's part, before this.
