@@ -101,7 +101,10 @@ fn what_makes_no_sense_is_a_matter_of_usage() {
         (&["task", "add", "api", "t", "--body-file", "/"], "cannot read the body"),
         (&["assign", "auto", "api", "one"], "`one` is not the number of a task"),
         (&["assign", "auto", "api", "-1"], "'-1'"),
-        (&["assign", "auto", "api", &number, "--runtime", "vim"], "[possible values: claude, script]"),
+        (
+            &["assign", "auto", "api", &number, "--runtime", "vim"],
+            "[possible values: claude, codex, gemini, opencode, script, command]",
+        ),
         (&["wait", &number, "--timeout", "soon"], "`soon` is not a duration"),
         (&["wait", &number, "--timeout=-5"], "`-5`"),
         (&["merge", "--method", "octopus"], "possible values: merge, squash, rebase"),

@@ -1,7 +1,6 @@
 //! What workers report through the side-channel, as a command and as tools of claude, and that nobody reports in the
 //! name of another.
 
-use coord_testkit::agent::Agent;
 use coord_testkit::model::{Hold, Request, bash, compute, say, tool, write};
 use coord_testkit::poll::{PATIENCE, wait_for};
 use jiff::{SignedDuration, Timestamp};
@@ -250,28 +249,6 @@ fn claude_reports_with_tools() {
     let refused = requests.last().unwrap().tool_results().pop().unwrap();
     assert!(refused.is_error && refused.text.contains("0 to 1"), "{refused:?}");
     assert!(requests.iter().find_map(Request::prompt).unwrap().contains("report_status"));
-    fleet.model.assert_drained();
-}
-
-#[test]
-fn codex_reports_with_tools() {
-    let Some(fleet) = crate::runtimes::fleet(Agent::Codex) else { return };
-    let number = fleet.task(
-        "Add a word",
-        [
-            tool("mcp__coord__report_status", json!({"text": "looking around", "confidence": 0.25})),
-            tool("mcp__coord__ask_question", json!({"text": "Which word?"})),
-            bash(&format!("echo tide > sea.txt; {COMMIT}")),
-            say("done"),
-        ],
-    );
-    let run = fleet.assign(number);
-    let shown = wait_until_shown(&fleet, &run, |it| it["questions"] != json!([]));
-    assert_eq!((&shown["status"], &shown["confidence"]), (&"looking around".into(), &0.25.into()));
-    fleet.coord(["answer", &run, "tide"]).success();
-    assert_eq!(fleet.wait(&run)["outcome"]["kind"], "done");
-    let log = String::from_utf8(fleet.log_file(&run)).unwrap();
-    assert!(log.contains("tide"), "{log}");
     fleet.model.assert_drained();
 }
 

@@ -10,7 +10,7 @@
 //! Its sandbox lets a command write in the worktree alone, and keeps a `.git` read-only. A worker that may not commit
 //! does nothing of use, so the repo store and the worktree's own part of it are named as writable.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
@@ -18,12 +18,11 @@ use coord_core::usage::{Tokens, Usage};
 use coord_proto::event::EventKind;
 use coord_proto::run::RunSpec;
 use fs_err as fs;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::json::{self, Underway, brief, text};
 use super::{Inquiry, Launch, Login, Phase, Runtime, Shape, Unlaunchable, shorten, words};
 use crate::order::{Order, RuntimeConfig};
-use crate::report::{self, MCP_SERVER};
 
 /// Codex, without a terminal.
 #[derive(Debug)]
@@ -68,9 +67,6 @@ impl Runtime for Codex {
         if let Some(model) = super::model(order) {
             option("--model", model);
         }
-        for setting in order.reporter.iter().flat_map(|it| tools(it)) {
-            option("-c", &setting);
-        }
         if let Some(resume) = &order.spec.resume {
             option("resume", &resume.session);
         }
@@ -97,18 +93,6 @@ impl Runtime for Codex {
             heeds_rules: false,
         })
     }
-}
-
-/// How the tools to report with are started. Of the environment, codex hands on what is named, and no token is told here.
-/// A question waits for as long as a person takes.
-fn tools(program: &Utf8Path) -> [String; 4] {
-    let server = format!("mcp_servers.{MCP_SERVER}");
-    [
-        format!("{server}.command={}", json!(program)),
-        format!("{server}.args={}", json!(["report", "--mcp"])),
-        format!("{server}.env_vars={}", json!([report::SOCKET, report::TOKEN])),
-        format!("{server}.tool_timeout_sec={}", 24 * 60 * 60),
-    ]
 }
 
 /// Where git writes when a worker commits: the store and what it keeps of this worktree. None in a directory that is
