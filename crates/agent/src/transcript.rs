@@ -2,7 +2,7 @@
 //! session is gone on with.
 //!
 //! It is the runtime's own file and is only ever copied as a whole. It holds everything that the worker saw, so a
-//! copy is for its owner alone, and goes when its run's directory goes.
+//! copy is without the secrets that the worker was given, for its owner alone, and goes when its run's directory goes.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -15,12 +15,17 @@ use fs_err as fs;
 
 use crate::durable;
 use crate::layout::RunDir;
+use crate::log::secrets::Secrets;
 use crate::order::Order;
 use crate::runtime;
 
 /// Where the runtime looks for the transcript of one session; `None` where coord does not know.
 #[derive(Debug)]
-pub(crate) struct Seat(Option<Utf8PathBuf>);
+pub(crate) struct Seat {
+    place: Option<Utf8PathBuf>,
+    /// What is left out of a copy.
+    secrets: Secrets,
+}
 
 /// What became of a transcript that was to be copied.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,12 +46,13 @@ impl Seat {
             return None;
         }
         let runtime = runtime::named(&order.spec.runtime)?;
-        Some(Self(runtime.transcript(&order.environment, &order.worktree, session)))
+        let place = runtime.transcript(&order.environment, &order.worktree, session);
+        Some(Self { place, secrets: Secrets::of(&order.environment) })
     }
 
     /// What is left of the session here.
     pub(crate) fn look(&self, dir: &RunDir) -> Transcript {
-        let Some(place) = &self.0 else { return Transcript::Unseen };
+        let Some(place) = &self.place else { return Transcript::Unseen };
         if place.is_file() {
             Transcript::InPlace
         } else if dir.transcript().is_file() {
@@ -56,31 +62,27 @@ impl Seat {
         }
     }
 
-    /// The file to read, from its place or from the run's directory.
-    pub(crate) fn file(&self, dir: &RunDir) -> Option<Utf8PathBuf> {
-        self.0.clone().into_iter().chain([dir.transcript()]).find(|it| it.is_file())
-    }
-
-    /// Keeps a copy with the run.
+    /// Keeps a copy with the run, in place of one that is there.
     pub(crate) fn keep(&self, dir: &RunDir) -> io::Result<Copied> {
-        self.0.as_ref().map_or(Ok(Copied::Nothing), |place| copy(place, &dir.transcript()))
+        let keep = |place| copy(place, &dir.transcript(), &self.secrets);
+        self.place.as_deref().map_or(Ok(Copied::Nothing), keep)
     }
 
     /// Puts the transcript that lies at `from` where the runtime looks for it, unless one is there already.
     pub(crate) fn fill(&self, from: &Utf8Path) -> io::Result<Copied> {
         // The runtime will say whether it has it.
-        let Some(place) = &self.0 else { return Ok(Copied::Whole) };
+        let Some(place) = &self.place else { return Ok(Copied::Whole) };
         if place.is_file() {
             return Ok(Copied::Whole);
         }
         if let (true, Some(parent)) = (from.is_file(), place.parent()) {
             DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }
-        copy(from, place)
+        copy(from, place, &self.secrets)
     }
 }
 
-fn copy(from: &Utf8Path, to: &Utf8Path) -> io::Result<Copied> {
+fn copy(from: &Utf8Path, to: &Utf8Path, secrets: &Secrets) -> io::Result<Copied> {
     let length = match fs::metadata(from) {
         Ok(it) => it.len(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Copied::Nothing),
@@ -89,6 +91,6 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> io::Result<Copied> {
     if length > TRANSCRIPT_LIMIT {
         return Ok(Copied::TooLong(length));
     }
-    durable::write(to, &fs::read(from)?)?;
+    durable::write(to, &secrets.strike(&fs::read(from)?))?;
     Ok(Copied::Whole)
 }

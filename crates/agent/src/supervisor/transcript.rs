@@ -41,11 +41,15 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Where the transcript of an ended run's session lies.
+    /// Where the copy of the transcript of an ended run's session lies, as new as can be had.
     pub(crate) async fn transcript(self: &Arc<Self>, run: RunId) -> Result<Utf8PathBuf, Problem> {
         let found = self.off_loop("look for the transcript", move |this| {
             let dir = this.options.home.run(run);
-            Ok(this.seat(&dir)?.and_then(|(_, seat)| seat.file(&dir)))
+            let Some((_, seat)) = this.seat(&dir)? else { return Ok(None) };
+            match seat.keep(&dir)? {
+                Copied::TooLong(_) => Ok(None),
+                Copied::Whole | Copied::Nothing => Ok(Some(dir.transcript()).filter(|it| it.is_file())),
+            }
         });
         found.await?.ok_or_else(|| unknown(run))
     }

@@ -280,12 +280,15 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
             "--output-format",
             "stream-json",
             "--verbose",
-            "--permission-mode",
-            "acceptEdits",
+            "--input-format",
+            "stream-json",
+            "--replay-user-messages",
             "--setting-sources",
             "project",
             "--model",
             "opus",
+            "--permission-mode",
+            "acceptEdits",
             "--allowedTools",
             "Read",
             "Bash",
@@ -295,7 +298,8 @@ fn the_command_line_has_every_rule_and_never_the_prompt() {
             "Bash(gh:*)",
         ]
     );
-    assert_eq!(first.stdin, "secret task");
+    let message: serde_json::Value = serde_json::from_str(&first.stdin).unwrap();
+    assert_eq!(message["message"]["content"][0]["text"], "secret task");
 
     config.allowed_tools = Some(Vec::new());
     let mut without = order(&config, &[]);
