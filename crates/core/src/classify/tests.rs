@@ -152,6 +152,27 @@ fn a_worker_without_a_result_crashed() {
 }
 
 #[test]
+fn a_worker_that_owes_no_result_is_judged_by_its_exit_and_git() {
+    let quiet = StreamFacts::default();
+    assert_eq!(work(WorkerExit::Code(0), &quiet, &clean()), Outcome::Done);
+    assert_eq!(work(WorkerExit::Code(1), &quiet, &clean()).as_str(), "crashed");
+}
+
+#[test]
+fn an_answer_that_was_cut_off_counts_only_where_nothing_came_of_it() {
+    let cut = stream(ResultFacts { stop_reason: Some("max_tokens".to_owned()), ..ResultFacts::default() });
+    let nothing = GitFacts { ahead: Some(0), added: Some(0), ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &cut, &nothing), Outcome::Truncated);
+    assert_eq!(work(WorkerExit::Code(0), &cut, &clean()), Outcome::Done);
+}
+
+#[test]
+fn a_worktree_that_nobody_could_look_at_is_not_a_clean_one() {
+    let unseen = GitFacts { dirty: None, ..clean() };
+    assert_eq!(work(WorkerExit::Code(0), &stream(ResultFacts::default()), &unseen).as_str(), "lost");
+}
+
+#[test]
 fn a_limit_says_until_when_and_a_stop_is_ours_before_anything_else() {
     let until = Timestamp::from_second(1_800_000_000).unwrap();
     let limited = StreamFacts {
