@@ -38,7 +38,6 @@ mod runtimes;
 mod script;
 mod sessions;
 mod slash;
-mod soak;
 mod surviving;
 mod surviving_disk;
 mod surviving_gc;

@@ -161,11 +161,6 @@ fn gemini_is_stopped_in_the_middle_of_a_tool() {
 }
 
 #[test]
-fn opencode_is_stopped_in_the_middle_of_a_tool() {
-    a_stop_in_the_middle_of_a_tool_leaves_nothing(Agent::OpenCode);
-}
-
-#[test]
 fn any_program_becomes_a_runtime_by_its_command_line() {
     let fleet = Fleet::without_claude();
     let agent =
