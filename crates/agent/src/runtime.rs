@@ -62,7 +62,9 @@ pub trait Runtime: Debug + Sync {
     fn settings(&self) -> RuntimeConfig;
 
     /// Whether it does tasks, configured like this.
-    fn does_tasks(&self, config: &RuntimeConfig) -> bool;
+    fn does_tasks(&self, _config: &RuntimeConfig) -> bool {
+        true
+    }
 
     /// Whether the models that `models` names are its own.
     fn has_our_models(&self) -> bool {
@@ -73,7 +75,9 @@ pub trait Runtime: Debug + Sync {
     ///
     /// # Errors
     /// When the run or the configuration lacks what this runtime needs.
-    fn program<'a>(&self, spec: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable>;
+    fn program<'a>(&self, _spec: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
+        Ok(config.program.as_deref().unwrap_or(self.name()))
+    }
 
     /// Where it keeps its login and its sessions, by the environment that it sees: what a confined worker is shown of
     /// a home all the same, and may write.
@@ -202,6 +206,19 @@ pub trait Reader: Debug + Send {
     /// What is to be said about the stream as a whole, once it has been read to its end and the worker has ended
     /// like this.
     fn finish(self: Box<Self>, exit: WorkerExit) -> (StreamFacts, RuntimeReport);
+}
+
+/// What lies `below` the home of an environment, or where a `variable` of it says instead.
+fn places(
+    environment: &BTreeMap<String, String>,
+    variable: Option<&str>,
+    below: &[&str],
+) -> Vec<Utf8PathBuf> {
+    if let Some(place) = variable.and_then(|it| environment.get(it)) {
+        return vec![place.into()];
+    }
+    let home = environment.get("HOME").map(Utf8Path::new);
+    home.iter().flat_map(|home| below.iter().map(|it| home.join(it))).collect()
 }
 
 /// How a worker is started.

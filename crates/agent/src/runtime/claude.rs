@@ -19,7 +19,7 @@ use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::window::{Standing, Window};
 use coord_proto::event::EventKind;
-use coord_proto::run::{Receipt, RunSpec};
+use coord_proto::run::Receipt;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
@@ -28,7 +28,7 @@ use self::line::{
 };
 use self::spent::Spent;
 use self::work::Work;
-use super::{Dialogue, Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use super::{Dialogue, Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig, TakeOver};
 use crate::report::MCP_SERVER;
 
@@ -57,11 +57,7 @@ pub(super) struct Claude;
 
 impl Runtime for Claude {
     fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
-        if let Some(place) = environment.get("CLAUDE_CONFIG_DIR") {
-            return vec![place.into()];
-        }
-        let home = environment.get("HOME").map(Utf8PathBuf::from);
-        home.iter().flat_map(|it| [it.join(".claude"), it.join(".claude.json")]).collect()
+        places(environment, Some("CLAUDE_CONFIG_DIR"), &[".claude", ".claude.json"])
     }
 
     fn name(&self) -> &'static str {
@@ -83,16 +79,8 @@ impl Runtime for Claude {
         }
     }
 
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        true
-    }
-
     fn has_our_models(&self) -> bool {
         true
-    }
-
-    fn program<'a>(&self, _: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
-        Ok(config.program.as_deref().unwrap_or("claude"))
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {

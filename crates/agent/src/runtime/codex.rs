@@ -10,18 +10,19 @@
 //! Its sandbox lets a command write in the worktree alone, and keeps a `.git` read-only. A worker that may not commit
 //! does nothing of use, so the repo store and the worktree's own part of it are named as writable.
 
+use std::collections::BTreeMap;
+
 use camino::Utf8PathBuf;
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{Tokens, Usage};
 use coord_proto::event::EventKind;
-use coord_proto::run::RunSpec;
 use fs_err as fs;
 use serde_json::Value;
 
 use super::json::{self, Underway, brief, text};
-use super::{Inquiry, Launch, Login, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use super::{Inquiry, Launch, Login, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 /// Codex, without a terminal.
@@ -29,6 +30,10 @@ use crate::order::{Order, RuntimeConfig};
 pub(super) struct Codex;
 
 impl Runtime for Codex {
+    fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
+        places(environment, Some("CODEX_HOME"), &[".codex"])
+    }
+
     fn name(&self) -> &'static str {
         "codex"
     }
@@ -44,14 +49,6 @@ impl Runtime for Codex {
             model: Some(String::new()),
             ..RuntimeConfig::default()
         }
-    }
-
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        true
-    }
-
-    fn program<'a>(&self, _: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
-        Ok(config.program.as_deref().unwrap_or("codex"))
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {
@@ -95,9 +92,12 @@ impl Runtime for Codex {
     }
 }
 
-/// Where git writes when a worker commits: the store and what it keeps of this worktree. None in a directory that is
-/// no worktree.
+/// Where git writes when a worker commits: the git directory that it was lent, or the store and what it keeps of this
+/// worktree. None in a directory that is no worktree.
 fn git_dirs(order: &Order) -> Vec<Utf8PathBuf> {
+    if let Some(lent) = order.sandbox.as_ref().and_then(|it| it.lent.clone()) {
+        return vec![lent];
+    }
     let pointer = fs::read_to_string(order.worktree.join(".git")).unwrap_or_default();
     let Some(own) = pointer.strip_prefix("gitdir:").map(|it| Utf8PathBuf::from(it.trim())) else {
         return Vec::new();

@@ -9,16 +9,18 @@
 //! - It starts itself anew as a child that signals do not reach, unless it is told not to.
 //! - Its shell runs git without the configuration of the user; who commits is known from that of the worktree.
 
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{ModelUsage, Tokens, Usage};
 use coord_proto::event::EventKind;
-use coord_proto::run::RunSpec;
 use serde_json::Value;
 
 use super::json::{self, Underway, brief, subject, text};
-use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 /// The Gemini CLI, without a terminal.
@@ -26,6 +28,10 @@ use crate::order::{Order, RuntimeConfig};
 pub(super) struct Gemini;
 
 impl Runtime for Gemini {
+    fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
+        places(environment, None, &[".gemini"])
+    }
+
     fn name(&self) -> &'static str {
         "gemini"
     }
@@ -41,14 +47,6 @@ impl Runtime for Gemini {
             model: Some(String::new()),
             ..RuntimeConfig::default()
         }
-    }
-
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        true
-    }
-
-    fn program<'a>(&self, _: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
-        Ok(config.program.as_deref().unwrap_or("gemini"))
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {

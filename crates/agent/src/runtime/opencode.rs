@@ -9,16 +9,18 @@
 //! - What a step cost is that step's own, and the whole is their sum.
 //! - A program that cannot begin (no such session) says so on its standard error and ends with status 1.
 
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{Tokens, Usage};
 use coord_proto::event::EventKind;
-use coord_proto::run::RunSpec;
 use serde_json::Value;
 
 use super::json::{self, brief, subject, text};
-use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
+use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 /// opencode, without a terminal.
@@ -26,6 +28,14 @@ use crate::order::{Order, RuntimeConfig};
 pub(super) struct OpenCode;
 
 impl Runtime for OpenCode {
+    fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
+        places(
+            environment,
+            None,
+            &[".config/opencode", ".local/share/opencode", ".local/state/opencode", ".cache/opencode"],
+        )
+    }
+
     fn name(&self) -> &'static str {
         "opencode"
     }
@@ -37,14 +47,6 @@ impl Runtime for OpenCode {
     fn settings(&self) -> RuntimeConfig {
         let program = Some(self.name().to_owned());
         RuntimeConfig { program, model: Some(String::new()), ..RuntimeConfig::default() }
-    }
-
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        true
-    }
-
-    fn program<'a>(&self, _: &'a RunSpec, config: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
-        Ok(config.program.as_deref().unwrap_or("opencode"))
     }
 
     fn launch(&self, order: &Order) -> Result<Launch, Unlaunchable> {

@@ -28,10 +28,6 @@ impl Runtime for Script {
         RuntimeConfig::default()
     }
 
-    fn does_tasks(&self, _: &RuntimeConfig) -> bool {
-        true
-    }
-
     fn program<'a>(&self, _: &'a RunSpec, _: &'a RuntimeConfig) -> Result<&'a str, Unlaunchable> {
         Ok("sh")
     }
