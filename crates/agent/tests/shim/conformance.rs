@@ -156,7 +156,7 @@ fn every_runtime_has_a_dialect_here() {
 #[test]
 fn its_input_ends_so_that_nobody_waits_for_more() {
     each(|place, dialect| {
-        let script = format!("read -r prompt; {}; cat > /dev/null", well(dialect));
+        let script = format!("read -r prompt\n{}cat > /dev/null", well(dialect));
         assert_eq!(end(place, dialect, &script).0.outcome, Outcome::NoChange, "{}", dialect.name);
     });
 }
