@@ -16,7 +16,7 @@ use crate::name::{AccountName, CommitSha};
 use crate::outcome::Outcome;
 use crate::readiness::Blocker;
 use crate::run::{Run, RunEnd};
-use crate::window::Standing;
+use crate::window::{CREDIT, Standing, Window};
 
 /// What is done about a run that met a limit of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,21 +89,45 @@ pub fn after(run: &Run, end: &RunEnd, before: &[Run], on_limit: OnLimit, random:
     let earlier = before.iter().rev().filter(|it| it.kind == run.kind && it.id != run.id);
     let streak = u32::try_from(earlier.take_while(same).count()).unwrap_or(u32::MAX);
     let long = || end.report.windows.iter().any(|it| it.standing == Standing::Rejected && it.is_long());
-    let (until, asks) = match &end.outcome {
-        Outcome::Limited { .. } | Outcome::Credit { .. } if on_limit == OnLimit::Never => return None,
-        Outcome::Limited { until: Some(until) } => {
+    let (until, asks) = match cut(&end.outcome)? {
+        Cut::Window(_) | Cut::Credit if on_limit == OnLimit::Never => return None,
+        Cut::Window(Some(until)) => {
             let spread = (until.duration_since(end.at) / 10).clamp(SignedDuration::from_secs(1), SPREAD);
-            (Some(later(*until, part(spread, random))), long() || on_limit == OnLimit::Ask)
+            (Some(later(until, part(spread, random))), long() || on_limit == OnLimit::Ask)
         }
-        Outcome::Limited { until: None } => {
-            (Some(later(end.at, backoff(UNSAID, streak, random))), on_limit == OnLimit::Ask)
-        }
-        Outcome::Credit { .. } => (None, true),
-        Outcome::Transient { .. } if streak < OVERLOADS => {
-            (Some(later(end.at, backoff(OVERLOAD, streak, random))), false)
-        }
-        Outcome::Transient { .. }
-        | Outcome::Done
+        Cut::Window(None) => (Some(later(end.at, backoff(UNSAID, streak, random))), on_limit == OnLimit::Ask),
+        Cut::Credit => (None, true),
+        Cut::Overload if streak >= OVERLOADS => return None,
+        Cut::Overload => (Some(later(end.at, backoff(OVERLOAD, streak, random))), false),
+    };
+    Some(Parked {
+        of: run.id,
+        why: end.outcome.to_string(),
+        session: end.report.session.clone(),
+        rescue: end.rescue.as_ref().map(|it| it.commit.clone()),
+        account: end.report.account.clone(),
+        until,
+        asks,
+    })
+}
+
+/// What cuts a run short that is no fault of its work.
+enum Cut {
+    /// A usage window of its account, which may have said when it opens again.
+    Window(Option<Timestamp>),
+    /// Its account has no credit.
+    Credit,
+    /// The model, or the way to it, for a while.
+    Overload,
+}
+
+/// What cut a run short that ended like this, if it was anything of the kind.
+fn cut(outcome: &Outcome) -> Option<Cut> {
+    match outcome {
+        Outcome::Limited { until } => Some(Cut::Window(*until)),
+        Outcome::Credit { .. } => Some(Cut::Credit),
+        Outcome::Transient { .. } => Some(Cut::Overload),
+        Outcome::Done
         | Outcome::NoChange
         | Outcome::Dirty
         | Outcome::Stuck { .. }
@@ -120,17 +144,23 @@ pub fn after(run: &Run, end: &RunEnd, before: &[Run], on_limit: OnLimit, random:
         | Outcome::Lost { .. }
         | Outcome::PushFailed { .. }
         | Outcome::SetupFailed { .. }
-        | Outcome::Unknown => return None,
-    };
-    Some(Parked {
-        of: run.id,
-        why: end.outcome.to_string(),
-        session: end.report.session.clone(),
-        rescue: end.rescue.as_ref().map(|it| it.commit.clone()),
-        account: end.report.account.clone(),
-        until,
-        asks,
-    })
+        | Outcome::Unknown => None,
+    }
+}
+
+/// The windows of its account by which a run was cut short.
+#[must_use]
+pub fn exhausted(end: &RunEnd) -> Vec<Window> {
+    match cut(&end.outcome) {
+        Some(Cut::Window(_)) => {
+            end.report.windows.iter().filter(|it| it.standing == Standing::Rejected).cloned().collect()
+        }
+        Some(Cut::Credit) => {
+            let (window, standing) = (CREDIT.to_owned(), Standing::Rejected);
+            vec![Window { window, standing, until: None, utilization: None }]
+        }
+        Some(Cut::Overload) | None => Vec::new(),
+    }
 }
 
 /// Twice as long each time, and between half of that and the whole.
@@ -173,7 +203,6 @@ mod tests {
     use super::*;
     use crate::comment::{CommentEvent, is_said_of_another};
     use crate::run::{GitFacts, Leaked, Reservation, RunKind, RunState, RuntimeReport};
-    use crate::window::Window;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -2,11 +2,9 @@
 
 use coord_board::{Continuation, Ending, Moved, NewRun};
 use coord_core::claim::Said;
-use coord_core::outcome::Outcome;
 use coord_core::park;
 use coord_core::queue::Wish;
 use coord_core::run::{Run, RunEnd};
-use coord_core::window::{CREDIT, Standing, Window};
 use coord_proto::run::RunView;
 
 use crate::error::Error;
@@ -54,43 +52,12 @@ impl Engine {
         });
         let goes_on = then.is_some();
         let budget = self.budget_of(&run.task.repo);
-        let ending = Ending { exhausted: exhausted(&end), end, budget, then };
+        let ending = Ending { exhausted: park::exhausted(&end), end, budget, then };
         let ended = self.board.end_work(run.id, ending, clock::now()).await;
         match ended.map_err(Error::board("recording the end of a run"))? {
             Moved::Moved if goes_on => self.leave_to_the_caretaker(),
             Moved::Moved | Moved::Stays(_) => {}
         }
         Ok(())
-    }
-}
-
-/// The windows by which a run was cut short.
-fn exhausted(end: &RunEnd) -> Vec<Window> {
-    let rejected = end.report.windows.iter().filter(|it| it.standing == Standing::Rejected);
-    match &end.outcome {
-        Outcome::Limited { .. } => rejected.cloned().collect(),
-        Outcome::Credit { .. } => {
-            let (window, standing) = (CREDIT.to_owned(), Standing::Rejected);
-            vec![Window { window, standing, until: None, utilization: None }]
-        }
-        Outcome::Done
-        | Outcome::NoChange
-        | Outcome::Dirty
-        | Outcome::Stuck { .. }
-        | Outcome::Refused { .. }
-        | Outcome::Transient { .. }
-        | Outcome::Auth { .. }
-        | Outcome::Context
-        | Outcome::Budget { .. }
-        | Outcome::Truncated
-        | Outcome::Timeout { .. }
-        | Outcome::Failed { .. }
-        | Outcome::Crashed { .. }
-        | Outcome::Interrupted
-        | Outcome::Cancelled { .. }
-        | Outcome::Lost { .. }
-        | Outcome::PushFailed { .. }
-        | Outcome::SetupFailed { .. }
-        | Outcome::Unknown => Vec::new(),
     }
 }
