@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use coord_proto::event::EventKind;
 
-use super::Phase;
 use super::line::TaskLine;
+use crate::runtime::Phase;
 
 /// What is under way.
 #[derive(Debug, Default)]
