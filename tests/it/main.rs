@@ -38,6 +38,7 @@ mod runtimes;
 mod script;
 mod sessions;
 mod slash;
+mod soak;
 mod surviving;
 mod surviving_disk;
 mod surviving_gc;
