@@ -40,6 +40,7 @@ mod sessions;
 mod slash;
 mod soak;
 mod surviving;
+mod surviving_clock;
 mod surviving_disk;
 mod surviving_gc;
 mod surviving_origin;

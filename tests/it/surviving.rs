@@ -73,6 +73,8 @@ fn a_killed_server_comes_back_as_a_new_program_and_finds_its_worker() {
     hold.wait_reached();
     let (shim, worker) = (fleet.shim_pid(&run), fleet.worker_pid(&run));
     fleet.kill_server();
+    let meanwhile = fleet.coord(["status"]).success().stdout;
+    assert!(meanwhile.contains(" when last heard of on here"), "{meanwhile}");
     let server = upgraded_server(&fleet);
     assert_eq!(fleet.server_pid(), server.pid());
     assert_eq!((fleet.shim_pid(&run), fleet.worker_pid(&run)), (shim, worker));

@@ -43,6 +43,10 @@ const LEFT: &str = "echo stashed > lib/later.sh; git add -A; git stash -q -m 'fo
 fn work_that_was_left_is_listed_shown_and_applied() {
     let fleet = scripted();
     let run = leave(&fleet, LEFT);
+    let done = leave(&fleet, "echo tide > tide.txt; git add tide.txt; git commit -qm tide");
+    let kept = format!("refs/coord/keep/{done}");
+    let store = fleet.coord_home().join("repos/api.git");
+    fleet.api.git(&store, ["update-ref", &kept, "refs/remotes/origin/issue-2-a-task"]);
     let list = said(&fleet, &["rescue", "list"]);
     let kept = &list["rescues"][0];
     assert_eq!(list["rescues"].as_array().unwrap().len(), 1, "{list}");
@@ -55,6 +59,9 @@ fn work_that_was_left_is_listed_shown_and_applied() {
         (&kept["published"], &kept["pushed"], &kept["looked_at"]),
         (&false.into(), &false.into(), &Value::Null)
     );
+
+    // What origin has as well is no worry of anybody's, but there for who asks.
+    assert_eq!(said(&fleet, &["rescue", "list", "2"])["rescues"][0]["published"], true);
 
     let shown = said(&fleet, &["rescue", "show", "1"]);
     assert!(text(&shown["patch"]).contains("+tide") && text(&shown["patch"]).contains("+stashed"), "{shown}");

@@ -35,7 +35,7 @@ pub struct Rescues {
     pub unasked: Vec<(MachineName, String)>,
 }
 
-/// Which rescued work is meant.
+/// Which rescued work is meant. What a branch of origin has all of is meant only by its id.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// That of a task (`42`, `#42`, `api#42`), or of runs whose ids begin like this.
@@ -47,7 +47,7 @@ pub struct Wanted {
 impl Wanted {
     fn is(&self, rescue: &RescueView) -> bool {
         let of_repo = self.repo.as_ref().is_none_or(|it| *it == rescue.repo);
-        let Some(id) = &self.id else { return of_repo };
+        let Some(id) = &self.id else { return of_repo && !rescue.published };
         let number = id.strip_prefix('#').unwrap_or(id).parse::<u64>();
         let of_task = rescue.task.as_ref().is_some_and(|task| match (id.parse::<TaskRef>(), &number) {
             (Ok(wanted), _) => wanted == *task,

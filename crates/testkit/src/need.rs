@@ -52,6 +52,19 @@ pub fn bubblewrap() -> bool {
     }
 }
 
+/// The library that gives a program another wall clock, and has it changed while the program runs; `None` when this
+/// machine has none.
+#[must_use]
+pub fn faketime() -> Option<Utf8PathBuf> {
+    let places = Utf8Path::new("/usr/lib").read_dir_utf8().into_iter().flatten().flatten();
+    let mut libraries = places.map(|it| it.path().join("faketime/libfaketimeMT.so.1"));
+    let found = libraries.find(|it| it.exists());
+    if found.is_none() {
+        not_run("libfaketime is not installed");
+    }
+    found
+}
+
 /// Records that the current test did not run, and why; the test then returns.
 ///
 /// # Panics

@@ -31,7 +31,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum RescueCommand {
-    /// List what there is, newest first
+    /// List what no branch of origin has, newest first
     List(List),
     /// Show what is in it, as a patch
     Show(Show),

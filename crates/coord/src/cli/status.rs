@@ -49,7 +49,7 @@ fn text(view: &StatusView, ui: &Ui) -> String {
     let more = (more > 0).then(|| format!("… and {more} more; `coord task list` lists them"));
     let sections: [(&str, Vec<String>); 8] = [
         ("machines", view.machines.iter().map(|it| machine_line(it, ui)).collect()),
-        ("runs", view.runs.iter().flat_map(|it| run_lines(it, ui)).collect()),
+        ("runs", view.runs.iter().flat_map(|it| run_lines(it, &view.machines, ui)).collect()),
         ("changes without a pull request", changes.collect()),
         ("merge queue", queue.collect()),
         ("open tasks", waiting.chain(more).collect()),
@@ -88,11 +88,14 @@ fn machine_line(it: &MachineView, ui: &Ui) -> String {
     format!("{:<14} {state} {}, {} of {} slots taken{reason}", it.name, it.address, it.busy, it.slots)
 }
 
-fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
+fn run_lines(it: &RunView, machines: &[MachineView], ui: &Ui) -> Vec<String> {
     let state = match &it.outcome {
         Some(outcome) => {
             let tone = if outcome.as_str() == "done" { Tone::Good } else { Tone::Bad };
             ui.paint(tone, outcome.as_str())
+        }
+        None if is_unheard_of(it, machines) => {
+            ui.paint(Tone::Attention, format!("{} when last heard of", it.state))
         }
         None => ui.paint(Tone::Strong, it.state),
     };
@@ -120,4 +123,10 @@ fn run_lines(it: &RunView, ui: &Ui) -> Vec<String> {
         lines.push(format!("      {}", asked.command));
     }
     lines
+}
+
+/// Whether a run is on a machine that does not say what has become of it.
+fn is_unheard_of(run: &RunView, machines: &[MachineView]) -> bool {
+    run.state != "queued"
+        && machines.iter().any(|it| Some(&it.name) == run.machine.as_ref() && it.state != "online")
 }
