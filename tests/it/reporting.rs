@@ -202,6 +202,12 @@ fn files_and_verdicts_are_kept_and_what_is_too_much_is_refused() {
     let watched = fleet.coord(["watch", &run]).exits(1).stdout;
     assert!(watched.contains("[verdict] changes: Nearly.\n  words/fruit.txt:2 misspelt"), "{watched}");
     assert!(watched.contains("[artifact] report.html, 12 bytes"), "{watched}");
+    let fetched = fleet.coord(["log", &run, "--artifact", "report.html"]).success().stdout;
+    assert_eq!(fetched, "<p>fine</p>\n");
+    let missing = fleet.coord(["log", &run, "--artifact", "raport.html"]).exits(4).stderr;
+    assert!(missing.contains("has no artifact `raport.html`; it has report.html"), "{missing}");
+    let outside = fleet.coord(["log", &run, "--artifact", "../exit.json"]).exits(2).stderr;
+    assert!(outside.contains("is no name for an artifact"), "{outside}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE,
@@ -12,7 +12,8 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use coord_core::id::RunId;
+use camino::Utf8PathBuf;
+use coord_core::id::{InvalidRunId, RunId};
 use coord_proto::client::Started;
 use coord_proto::gc::Cleared;
 use coord_proto::health::{Health, RepoView};
@@ -191,13 +192,29 @@ pub(crate) async fn log(State(server): Server, Id(run): Id, headers: HeaderMap) 
 
 pub(crate) async fn transcript(State(server): Server, Id(run): Id) -> Answer<Response> {
     let path = server.transcript(run).await?;
+    file(path, "application/x-ndjson").await
+}
+
+pub(crate) async fn artifact(
+    State(server): Server,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Answer<Response> {
+    let Path((run, name)) = path.map_err(|error| bad(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let path = server.artifact(run_id(&run)?, &name).await?;
+    // Whatever a worker made is bytes, and nothing that anybody should interpret.
+    file(path, "application/octet-stream").await
+}
+
+/// A file as it is now.
+async fn file(path: Utf8PathBuf, content_type: &'static str) -> Answer<Response> {
+    let name = path.clone();
     let opened = tokio::task::spawn_blocking(move || stream::open(&path)).await;
-    let opened = opened.map_err(std::io::Error::from).flatten();
-    let (file, length) = opened.map_err(|error| {
-        Problem::new(ProblemKind::Internal, format!("cannot read the transcript of run {run}: {error}"))
-    })?;
+    let (file, length) = opened
+        .map_err(std::io::Error::from)
+        .flatten()
+        .map_err(|error| Problem::new(ProblemKind::Internal, format!("cannot read {name}: {error}")))?;
     let body = file.map_or_else(Body::empty, |file| stream::bytes(file, 0, length));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(([(CONTENT_TYPE, content_type)], body).into_response())
 }
 
 pub(crate) async fn leave_transcript(State(server): Server, Id(run): Id, body: Body) -> Answer<StatusCode> {
@@ -229,10 +246,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|error| bad(StatusCode::BAD_REQUEST, error.body_text()))?;
-        text.parse()
-            .map(Self)
-            .map_err(|error: coord_core::id::InvalidRunId| bad(StatusCode::BAD_REQUEST, error.to_string()))
+        run_id(&text).map(Self)
     }
+}
+
+fn run_id(text: &str) -> Answer<RunId> {
+    text.parse().map_err(|error: InvalidRunId| bad(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 #[derive(Debug, Deserialize)]

@@ -21,6 +21,7 @@ pub(crate) fn routes(supervisor: Arc<Supervisor>, token: SecretString) -> Router
         .route("/v1/runs/{id}/answer", post(handler::answer))
         .route("/v1/runs/{id}/events", get(handler::events))
         .route("/v1/runs/{id}/log", get(handler::log))
+        .route("/v1/runs/{id}/artifacts/{name}", get(handler::artifact))
         .route("/v1/runs/{id}/transcript", get(handler::transcript).put(handler::leave_transcript))
         .route("/v1/events", get(handler::feed))
         .route("/v1/gc", post(handler::clear_up))

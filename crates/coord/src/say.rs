@@ -328,6 +328,8 @@ fn blocked(task: &TaskRef, blockers: &[Blocker]) -> Vec<String> {
 fn reach(machine: &MachineName, source: &ClientError) -> Vec<String> {
     let doctor = "`coord doctor` checks every machine".to_owned();
     match source {
+        // It is the run that will not, and nothing is wrong with the machine.
+        ClientError::Refused(problem) if problem.kind == ProblemKind::Declined => problem.hints.clone(),
         ClientError::Refused(problem) => problem.hints.iter().cloned().chain([doctor]).collect(),
         ClientError::Unreachable { .. } | ClientError::Foreign { .. } => {
             vec![doctor, format!("run `coord agent --machine {machine}` on that machine")]

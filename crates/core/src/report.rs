@@ -216,8 +216,11 @@ fn bounded(what: &str, said: String, limit: usize) -> Result<String, Unreportabl
     }
 }
 
-/// A name that is a file in whatever directory it is put, and neither hidden nor a way out.
-fn file_name(name: &str) -> Result<String, Unreportable> {
+/// The name of an artifact: one that is a file in whatever directory it is put, and neither hidden nor a way out.
+///
+/// # Errors
+/// When it is anything else; the error says what it may have.
+pub fn file_name(name: &str) -> Result<String, Unreportable> {
     let plain = |it: char| it.is_alphanumeric() || matches!(it, '.' | '-' | '_' | ' ' | '+');
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
         let what = "letters, digits, `.`, `-`, `_`, `+` and spaces, at most 100 bytes, and no dot in front";

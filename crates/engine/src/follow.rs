@@ -86,6 +86,16 @@ impl Engine {
         self.client(machine)?.log(id, from).await.map_err(Error::events(machine, id))
     }
 
+    /// What the worker of a run has handed over under this name.
+    ///
+    /// # Errors
+    /// When the run is unknown, has handed over nothing of that name, or its machine does not answer.
+    pub async fn artifact(&self, id: RunId, name: &str) -> Result<bytes::Bytes, Error> {
+        let run = self.run(id).await?;
+        let machine = machine_of(&run)?;
+        self.client(machine)?.artifact(id, name).await.map_err(Error::agent(machine))
+    }
+
     /// Waits until a run has ended and everything that follows from it is done, and returns it.
     ///
     /// # Errors

@@ -240,7 +240,7 @@ fn ended(run: &Run) -> Vec<String> {
     let RunState::Ended(end) = &run.state else { return Vec::new() };
     let mut lines = vec![format!("run {} ended as {}", run.id, end.outcome)];
     if let Some(rescue) = &end.rescue {
-        lines.push(format!("{rescue} of it are kept at {} in the repo store", rescue.reference));
+        lines.push(format!("what it left ({rescue}) is kept at {} in the repo store", rescue.reference));
     }
     if !end.leaked.is_nothing() {
         lines.push(end.leaked.to_string());

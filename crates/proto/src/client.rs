@@ -15,14 +15,13 @@ use crate::health::{Health, RepoView};
 use crate::problem::{Problem, ProblemKind};
 use crate::run::{Accepted, Answer, Message, RunList, RunSpec, RunView};
 
+mod kept;
 pub mod rescue;
 
 /// How long a connection may take; longer than that, and the machine counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer that is not a stream may take.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long a transcript may take, which can be as large as [`TRANSCRIPT_LIMIT`](crate::run::TRANSCRIPT_LIMIT).
-const TRANSCRIPT: Duration = Duration::from_secs(120);
 /// A stream that is silent for this long is dead: the server says something every fifteen seconds.
 const SILENCE: Duration = Duration::from_secs(45);
 
@@ -221,29 +220,6 @@ impl Client {
             Err(error) => return Err(error),
         };
         answer.bytes().await.map_err(|source| self.unreachable(source))
-    }
-
-    /// The transcript of an ended run's session; `None` when nothing is left of it there.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn transcript(&self, run: RunId) -> Result<Option<Bytes>, ClientError> {
-        let request = self.request(Method::GET, &format!("/v1/runs/{run}/transcript")).timeout(TRANSCRIPT);
-        match self.send(request).await {
-            Ok(answer) => answer.bytes().await.map(Some).map_err(|source| self.unreachable(source)),
-            Err(ClientError::Refused(Problem { kind: ProblemKind::NotFound, .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Leaves the transcript of a session for a run that is to go on with it, which must not have been started.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn leave_transcript(&self, run: RunId, transcript: Bytes) -> Result<(), ClientError> {
-        let path = format!("/v1/runs/{run}/transcript");
-        let request = self.request(Method::PUT, &path).timeout(TRANSCRIPT).body(transcript);
-        self.send(request).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

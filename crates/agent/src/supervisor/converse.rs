@@ -1,10 +1,10 @@
-//! What somebody has to say to a worker, by way of its shim.
+//! What somebody has to say to a worker, by way of its shim, and what it has handed over.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::id::RunId;
 use coord_core::report;
 use coord_core::run::RunState;
@@ -87,6 +87,28 @@ impl Supervisor {
         })
     }
 
+    /// Where an artifact lies that the worker of a run has handed over.
+    pub(crate) async fn artifact(self: &Arc<Self>, run: RunId, name: &str) -> Result<Utf8PathBuf, Problem> {
+        let wanted = report::file_name(name);
+        let wanted = wanted.map_err(|error| Problem::new(ProblemKind::BadRequest, error.to_string()))?;
+        // Artifacts go when the log goes, which says when that was.
+        self.log(run).await?;
+        let dir = self.options.home.run(run).artifacts();
+        let found = self.off_loop("look for the artifact", move |_| {
+            let path = dir.join(wanted);
+            if path.try_exists()? {
+                return Ok(Ok(path));
+            }
+            let entries = dir.read_dir_utf8().into_iter().flatten().flatten();
+            Ok(Err(entries.filter_map(|it| report::file_name(it.file_name()).ok()).collect::<Vec<_>>()))
+        });
+        found.await?.map_err(|names| {
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let what = format!("run {run} has no artifact `{}`; it has {there}", name.escape_debug());
+            Problem::new(ProblemKind::NotFound, what)
+        })
+    }
+
     /// Answers a question that the worker of a run has asked.
     pub(crate) async fn answer(self: &Arc<Self>, run: RunId, answer: Answer) -> Result<RunView, Problem> {
         let text = report::text("an answer", &answer.text);
@@ -135,7 +157,8 @@ impl Supervisor {
 }
 
 fn declined(run: RunId, why: &str) -> Problem {
-    Problem::new(ProblemKind::Declined, format!("run {run}: {why}"))
+    let hint = format!("`coord why {run}` says where its task stands, and what leads on");
+    Problem::new(ProblemKind::Declined, format!("run {run}: {why}")).hinted(hint)
 }
 
 /// Puts a message on disk, unless it is there. The inner error says why it is not taken.

@@ -1,6 +1,7 @@
 //! `coord log`.
 
 use coord_core::id::RunId;
+use coord_core::report::file_name;
 use coord_engine::Engine;
 use coord_proto::event::Event;
 
@@ -12,7 +13,8 @@ use crate::ui::Ui;
 
 /// Print the events of a run
 ///
-/// With `--raw`, what the worker printed, byte for byte. With `--json`, one document a line.
+/// With `--raw`, what the worker printed, byte for byte. With `--json`, one document a line. With `--artifact`, the
+/// file that the worker handed over under that name: `coord log 1 --artifact plan.md > plan.md`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run, or a task for its newest run
@@ -25,16 +27,23 @@ pub struct Args {
     /// Print the worker's own lines
     #[arg(long)]
     raw: bool,
+
+    /// Print a file that the worker handed over, as it is
+    #[arg(long, value_name = "NAME", value_parser = file_name, conflicts_with_all = ["follow", "raw", "json"])]
+    artifact: Option<String>,
 }
 
 /// Prints them.
 ///
 /// # Errors
-/// When the run is unknown, or its machine does not answer.
+/// When the run is unknown, has no such artifact, or its machine does not answer.
 pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     let session = Session::open(cx).await?;
     let run = session.engine.resolve_run(&args.id, None).await?;
     session.wake(&run, ui).await?;
+    if let Some(name) = &args.artifact {
+        return ui.bytes(&session.engine.artifact(run.id, name).await?);
+    }
     if args.follow {
         let mut following = session.engine.follow(run.id, 0).await?;
         while let Some(event) = following.next().await? {
