@@ -305,4 +305,41 @@ mod tests {
         let neared = |before, after| day.neared(&task, &spent(before), &spent(after)).len();
         assert_eq!([neared(10, 79), neared(79, 80), neared(80, 99), neared(10, 200)], [0, 1, 0, 1]);
     }
+
+    #[test]
+    fn a_cap_of_which_less_than_a_cent_is_left_has_nothing_left() {
+        let standing = |spent, reserved| {
+            let of = Usd::from_millionths;
+            Standing { cap: Cap::Day, limit: usd(100), spent: of(spent), reserved: of(reserved) }
+        };
+        for (spent, reserved, exhausted, frees_itself) in [
+            (500_000, 490_000, false, true),
+            (500_000, 490_001, true, true),
+            (990_000, 10_000, true, true),
+            (990_001, 0, true, false),
+            (2_000_000, 0, true, false),
+        ] {
+            let it = standing(spent, reserved);
+            assert_eq!((it.is_exhausted(), it.frees_itself()), (exhausted, frees_itself), "{it}");
+        }
+    }
+
+    #[test]
+    fn a_day_counts_what_ends_from_its_first_moment_on_and_whatever_is_live() {
+        let task = "api#1".parse().unwrap();
+        let day = budget(Caps { per_day: Some(usd(100)), ..Caps::default() }, 1);
+        let left = |ended_at| day.reserve(&task, &[charge(2, ended_at, 0, 30)], 0).unwrap();
+        assert_eq!(left(Some(999)), Some(usd(100)));
+        assert_eq!(left(Some(1000)), Some(usd(70)));
+        assert_eq!(left(None), Some(usd(70)));
+    }
+
+    #[test]
+    fn a_person_is_told_where_a_cap_stands_in_the_word_that_is_written() {
+        for cap in [Cap::Run, Cap::Task, Cap::Day, Cap::Month, Cap::Unknown] {
+            assert_eq!(serde_json::to_value(cap).unwrap(), cap.as_str());
+        }
+        let standing = Standing { cap: Cap::Day, limit: usd(1000), spent: usd(920), reserved: usd(80) };
+        assert_eq!(standing.to_string(), "$9.20 spent and $0.80 reserved of the $10.00 for a day");
+    }
 }

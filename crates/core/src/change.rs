@@ -100,3 +100,34 @@ impl PullRequestState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_has_a_head_from_when_it_is_published_and_keeps_it_when_it_is_merged() {
+        let sha = |digit: &str| digit.repeat(40).parse::<CommitSha>().unwrap();
+        let head = |state| {
+            let change = Change {
+                task: "api#1".parse().unwrap(),
+                branch: "issue-1".parse().unwrap(),
+                base_branch: "main".parse().unwrap(),
+                state,
+                fence: 1,
+            };
+            change.head().cloned()
+        };
+        assert_eq!(head(ChangeState::Empty), None);
+        assert_eq!(head(ChangeState::Published { head: sha("a") }), Some(sha("a")));
+        assert_eq!(head(ChangeState::Merged { head: sha("a"), commit: sha("b") }), Some(sha("a")));
+    }
+
+    #[test]
+    fn the_word_that_is_shown_of_a_pull_request_is_the_word_that_is_written() {
+        let merged = PullRequestState::Merged { commit: "a".repeat(40).parse().unwrap() };
+        for state in [PullRequestState::Open, merged, PullRequestState::Closed] {
+            assert_eq!(serde_json::to_value(&state).unwrap()["state"], state.as_str());
+        }
+    }
+}

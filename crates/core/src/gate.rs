@@ -254,3 +254,115 @@ pub struct MergeInput {
     /// The tree that merging gives; `None` when it does not merge cleanly.
     pub tree: Option<TreeSha>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> RunId {
+        RunId::from_random(1)
+    }
+
+    fn now() -> MergeInput {
+        let sha = |digit: &str| digit.repeat(40);
+        MergeInput {
+            head: sha("a").parse().unwrap(),
+            base: sha("b").parse().unwrap(),
+            tree: Some(sha("c").parse().unwrap()),
+        }
+    }
+
+    fn record(kind: GateKind, seen: MergeInput, verdict: Verdict) -> GateRecord {
+        let MergeInput { head, base, tree } = seen;
+        let (tree, at) = (tree.unwrap(), Timestamp::UNIX_EPOCH);
+        let evidence = Evidence { head, base, tree, at, source: Source::Run(run()), verdict };
+        GateRecord { kind, evidence }
+    }
+
+    #[test]
+    fn only_the_suites_own_word_passes_or_fails_the_tests() {
+        let failed = Outcome::Failed { reason: "exit status 1".to_owned() };
+        assert_eq!(Verdict::of_test(run(), &Outcome::Done), Verdict::Passed);
+        let Verdict::Failed { reason } = Verdict::of_test(run(), &failed) else { panic!("it did fail") };
+        assert!(reason.contains("exit status 1") && reason.contains(&run().to_string()), "{reason}");
+        let missing =
+            Outcome::SetupFailed { step: "command".to_owned(), reason: "no such program".to_owned() };
+        for outcome in [Outcome::STOPPED, Outcome::NoChange, Outcome::Unknown, missing] {
+            let verdict = Verdict::of_test(run(), &outcome);
+            let Verdict::Inconclusive { reason } = verdict else { panic!("{verdict:?} of {outcome}") };
+            assert!(reason.contains(&outcome.to_string()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn evidence_holds_for_the_head_it_was_taken_of_and_that_of_tests_for_the_very_tree() {
+        let other = |digit: &str| digit.repeat(40);
+        let new_head = MergeInput { head: other("1").parse().unwrap(), ..now() };
+        let new_base = MergeInput { base: other("2").parse().unwrap(), ..now() };
+        let new_tree = MergeInput { tree: Some(other("3").parse().unwrap()), ..new_base.clone() };
+        let conflict = MergeInput { tree: None, ..new_base.clone() };
+        for (kind, now_is, word) in [
+            (GateKind::Tests, now(), "passed"),
+            (GateKind::Tests, new_base, "passed"),
+            (GateKind::Tests, new_tree.clone(), "stale"),
+            (GateKind::Tests, conflict, "stale"),
+            (GateKind::Tests, new_head.clone(), "stale"),
+            (GateKind::Person, new_tree.clone(), "passed"),
+            (GateKind::Person, new_head, "stale"),
+        ] {
+            let passed = record(kind, now(), Verdict::Passed);
+            assert_eq!(standing(kind, Some(&passed), None, &now_is).as_str(), word, "{kind:?} {now_is:?}");
+            assert_eq!(standing(kind, Some(&passed), Some(run()), &now_is).as_str(), "pending");
+        }
+        // What did not look says as little of a moved base as of the one that it saw.
+        let broke_off = record(GateKind::Tests, now(), Verdict::Inconclusive { reason: "reboot".to_owned() });
+        for now_is in [now(), new_tree] {
+            let state = standing(GateKind::Tests, Some(&broke_off), None, &now_is);
+            assert_eq!(state, GateState::Unknown { reason: "reboot".to_owned() });
+        }
+    }
+
+    #[test]
+    fn the_word_that_is_shown_of_a_gate_is_the_word_that_is_written() {
+        for kind in GateKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn a_person_is_told_where_a_gate_stands_and_why_in_one_line() {
+        let reason = || "2 of 9 failed\nthe first\nthe second".to_owned();
+        let (head, base) = (Moved::Head, Moved::Base);
+        for (kind, state, told) in [
+            (GateKind::Tests, GateState::Passed, "tests: passed"),
+            (GateKind::Tests, GateState::Failed { reason: reason() }, "tests: failed (2 of 9 failed)"),
+            (
+                GateKind::Checks,
+                GateState::Unknown { reason: "nobody looked".to_owned() },
+                "checks: not known to pass (nobody looked)",
+            ),
+            (
+                GateKind::Checks,
+                GateState::Pending { reason: "`ci` has not ended yet".to_owned() },
+                "checks: `ci` has not ended yet",
+            ),
+            (
+                GateKind::Tests,
+                GateState::Stale { moved: head },
+                "tests: the change has new commits since they were tested",
+            ),
+            (
+                GateKind::Approval,
+                GateState::Stale { moved: head },
+                "approval: the change has new commits since it was approved",
+            ),
+            (
+                GateKind::Tests,
+                GateState::Stale { moved: base },
+                "tests: the base branch has moved since the merge result was tested",
+            ),
+        ] {
+            assert_eq!(GateStanding { kind, required: true, state }.to_string(), told);
+        }
+    }
+}

@@ -164,8 +164,57 @@ mod tests {
     }
 
     #[test]
+    fn days_are_named_one_by_one_or_from_one_to_another_also_over_the_end_of_the_week() {
+        // From the 5th, a Monday, on: the days of that week on which there is work at noon.
+        let days = |named: &str| {
+            let span = format!("{named} 12:00-13:00");
+            let noon = |day: u32| format!("2026-01-{day:02}T11:00:00");
+            let open = (5..12).filter(|day| next(&[&span], &noon(*day)) == noon(*day) + "Z");
+            open.map(|it| DAYS[it as usize - 5].0).collect::<Vec<_>>().join(" ")
+        };
+        for (named, open) in [
+            ("", "mon tue wed thu fri sat sun"),
+            ("wed", "wed"),
+            ("tue-thu", "tue wed thu"),
+            ("SAT - tue", "mon tue sat sun"),
+            ("mon-sun", "mon tue wed thu fri sat sun"),
+            ("sun-sat", "mon tue wed thu fri sat sun"),
+            ("mon, wed-thu , sun", "mon wed thu sun"),
+        ] {
+            assert_eq!(days(named), open, "{named}");
+        }
+    }
+
+    #[test]
+    fn a_span_that_ends_when_it_begins_lasts_for_a_day() {
+        let day = ["mon 09:00-09:00"];
+        assert_eq!(next(&day, "2026-01-05T20:00:00"), "2026-01-05T20:00:00Z");
+        assert_eq!(next(&day, "2026-01-06T07:59:00"), "2026-01-06T07:59:00Z");
+        assert_eq!(next(&day, "2026-01-06T08:00:00"), "2026-01-12T08:00:00Z");
+    }
+
+    #[test]
+    fn a_span_is_written_as_a_person_wrote_it() {
+        let text = "mon-fri 18:00-08:00";
+        let span: Span = text.parse().unwrap();
+        assert_eq!(span.to_string(), text);
+        assert_eq!(serde_json::to_value(&span).unwrap(), text);
+        assert_eq!(serde_json::from_value::<Span>(text.into()).unwrap(), span);
+        assert_eq!(Hours::new(vec![span.clone()]).spans(), [span]);
+    }
+
+    #[test]
     fn what_is_no_span_is_refused() {
-        for text in ["", "22:00", "25:00-01:00", "moo 09:00-10:00", "mon- 09:00-10:00", "9-17"] {
+        for text in [
+            "",
+            "22:00",
+            "25:00-01:00",
+            "moo 09:00-10:00",
+            "mon- 09:00-10:00",
+            "9-17",
+            "24:30-01:00",
+            "09:60-10:00",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -218,6 +218,8 @@ fn key(entry: &Entry, by: By, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Outcome;
+    use crate::run::{GitFacts, Leaked, Reservation, RunKind, RunState, RuntimeReport};
 
     fn entry(run: u64, cost: Option<f64>, payer: Payer) -> Entry {
         Entry {
@@ -265,5 +267,125 @@ mod tests {
         assert_eq!(told(By::Model, "UTC0"), [("big".to_owned(), 1.5), ("small".to_owned(), 0.2)]);
         assert_eq!(told(By::Day, "UTC0")[1], ("2026-03-01".to_owned(), 0.5));
         assert_eq!(told(By::Day, "CET-1")[1], ("2026-03-02".to_owned(), 0.5));
+    }
+
+    #[test]
+    fn an_amount_is_told_as_far_as_it_is_known() {
+        let shown = |entries: &[Entry]| total(entries).to_string();
+        let of = |cost, payer| entry(1, Some(cost), payer);
+        let dark = || entry(3, None, Payer::Subscription);
+        let cut = |it: Entry| Entry { usage: Usage { at_least: true, ..it.usage.clone() }, ..it };
+        for (entries, told) in [
+            (vec![of(0.0, Payer::Key)], "$0.00"),
+            (vec![of(0.0, Payer::Subscription)], "$0.00"),
+            (vec![of(0.5, Payer::Unknown), of(0.5, Payer::Key)], "$1.00"),
+            (vec![of(0.0, Payer::Key), of(0.45, Payer::Subscription)], "≈ $0.45, not billed"),
+            (vec![of(1.2, Payer::Key), dark()], "$1.20, and one run of unknown cost"),
+            (vec![of(0.0, Payer::Key), dark()], "$0.00, and one run of unknown cost"),
+            (vec![dark(), dark()], "unknown"),
+            (vec![cut(of(0.45, Payer::Subscription))], "at least ≈ $0.45, not billed"),
+            (vec![of(1.2, Payer::Key), cut(of(0.3, Payer::Key))], "at least $1.50"),
+            // What was cut off before anything was told of it, or with nothing, is no lower bound of anything.
+            (vec![of(1.2, Payer::Key), cut(dark())], "$1.20, and one run of unknown cost"),
+            (vec![of(1.2, Payer::Key), cut(of(0.0, Payer::Key))], "$1.20"),
+        ] {
+            assert_eq!(shown(&entries), told);
+        }
+    }
+
+    #[test]
+    fn tokens_are_added_up_and_are_unknown_where_no_run_told_any() {
+        let told = |input, output| {
+            let tokens = Some(Tokens { input, output, ..Tokens::default() });
+            Entry { usage: Usage { tokens, ..Usage::default() }, ..entry(1, None, Payer::Key) }
+        };
+        let silent = entry(2, Some(1.0), Payer::Key);
+        assert_eq!(total(std::slice::from_ref(&silent)).tokens, None);
+        let all = [told(1, 10), silent, told(2, 20)];
+        assert_eq!(total(&all).tokens, Some(Tokens { input: 3, output: 30, ..Tokens::default() }));
+    }
+
+    #[test]
+    fn the_spending_is_told_apart_by_what_was_asked_for_and_the_largest_comes_first() {
+        let (api, web) = ("api#1".parse().unwrap(), "web#1".parse().unwrap());
+        let of = |run, task: &TaskRef, machine: &str, account: Option<&str>, cost| Entry {
+            task: task.clone(),
+            machine: machine.parse().unwrap(),
+            account: account.map(|it| it.parse().unwrap()),
+            model: None,
+            ..entry(run, Some(cost), Payer::Key)
+        };
+        let all = [
+            of(1, &api, "here", Some("team"), 1.0),
+            of(2, &api, "there", None, 2.0),
+            of(3, &web, "here", Some("team"), 4.0),
+        ];
+        let id = |n| RunId::from_random(n).to_string();
+        let told = |way| {
+            let told = by(&all, way, &TimeZone::UTC).into_iter();
+            told.map(|(key, it)| format!("{key} {} {}", it.runs, it.known().dollars())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(By::Run),
+            [format!("{} 1 4", id(3)), format!("{} 1 2", id(2)), format!("{} 1 1", id(1))]
+        );
+        assert_eq!(told(By::Task), ["web#1 1 4", "api#1 2 3"]);
+        assert_eq!(told(By::Repo), ["web 1 4", "api 2 3"]);
+        assert_eq!(told(By::Machine), ["here 2 5", "there 1 2"]);
+        assert_eq!(told(By::Account), ["team 2 5", "unknown 1 2"]);
+        assert_eq!(told(By::Model), ["unknown 3 7"]);
+        assert_eq!(told(By::Day), ["1970-01-01 3 7"]);
+        let words: std::collections::BTreeSet<_> = By::ALL.map(By::as_str).into();
+        assert_eq!(words.len(), By::ALL.len(), "each has a word of its own: {words:?}");
+    }
+
+    #[test]
+    fn what_is_entered_is_ended_agent_work_that_a_machine_heard_of() {
+        let report = RuntimeReport {
+            model: Some("exact".to_owned()),
+            cost_usd: Some(1.2),
+            account: Some("team".parse().unwrap()),
+            usage: Usage { payer: Payer::Key, ..Usage::default() },
+            ..RuntimeReport::default()
+        };
+        let end = RunEnd {
+            outcome: Outcome::Done,
+            at: Timestamp::UNIX_EPOCH,
+            exit: None,
+            git: GitFacts::default(),
+            rescue: None,
+            report,
+            leaked: Leaked::default(),
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let run = Run {
+            id: RunId::from_random(1),
+            kind: RunKind::Work,
+            task: "api#1".parse().unwrap(),
+            reservation: Some(Reservation { machine: "here".parse().unwrap(), at }),
+            runtime: "claude".parse().unwrap(),
+            model: Some("asked for".to_owned()),
+            branch: "issue-1".parse().unwrap(),
+            attempt: 1,
+            fence: 1,
+            state: RunState::Ended(Box::new(end.clone())),
+            created_at: at,
+        };
+        let usage = end.report.usage.clone();
+        let entered = Entry {
+            model: Some("exact".to_owned()),
+            account: Some("team".parse().unwrap()),
+            usage,
+            ..entry(1, Some(1.2), Payer::Key)
+        };
+        assert_eq!(Entry::of(&run), Some(entered.clone()));
+        let report = RuntimeReport { model: None, ..end.report.clone() };
+        let unnamed = RunState::Ended(Box::new(RunEnd { report, ..end.clone() }));
+        let unnamed = Entry::of(&Run { state: unnamed, ..run.clone() });
+        assert_eq!(unnamed.unwrap().model.as_deref(), Some("asked for"));
+        assert_eq!(Entry::of(&Run { kind: RunKind::Test, ..run.clone() }), None);
+        assert_eq!(Entry::of(&Run { state: RunState::Finishing, ..run.clone() }), None);
+        assert_eq!(Entry::of(&Run { reservation: None, ..run }), None);
+        assert_eq!(Total::of(&end), total(&[entered]));
     }
 }

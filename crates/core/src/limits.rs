@@ -223,4 +223,54 @@ mod tests {
         assert_eq!(of(&web, RunKind::Test, "script").1.memory, Some(9));
         assert_eq!(rules.longest(), Duration::from_secs(300));
     }
+
+    #[test]
+    fn what_a_repo_sets_holds_for_it_and_leaves_the_rest_as_it_was() {
+        let every = LimitSet {
+            run: Some(1),
+            first_output: Some(Cap::At(2)),
+            idle: Some(Cap::At(3)),
+            tool_idle: Some(Cap::At(4)),
+            memory: Some(Cap::At(5)),
+            processes: Some(Cap::At(6)),
+            disk: Some(Cap::At(7)),
+            log: Some(Cap::At(8)),
+        };
+        let of = |all, repo| {
+            let none = LimitSet::default();
+            let repos = BTreeMap::from([("api".parse().unwrap(), repo)]);
+            let rules = LimitRules { all, runtimes: BTreeMap::new(), work: none, test: none, repos };
+            rules.of(&"api".parse().unwrap(), RunKind::Work, &"claude".parse().unwrap())
+        };
+        let limits = RunLimits {
+            first_output: Some(2),
+            idle: Some(3),
+            tool_idle: Some(4),
+            memory: Some(5),
+            processes: Some(6),
+            disk: Some(7),
+            log: Some(8),
+        };
+        let other = LimitSet {
+            first_output: Some(Cap::None),
+            idle: Some(Cap::None),
+            tool_idle: Some(Cap::None),
+            memory: Some(Cap::None),
+            processes: Some(Cap::None),
+            disk: Some(Cap::None),
+            log: Some(Cap::None),
+            ..run(9)
+        };
+        assert_eq!(of(every, LimitSet::default()), (Duration::from_secs(1), limits));
+        assert_eq!(of(other, every), (Duration::from_secs(1), limits));
+        assert_eq!(of(every, other), (Duration::from_secs(9), RunLimits::default()));
+    }
+
+    #[test]
+    fn a_limit_is_told_in_the_unit_of_what_it_limits() {
+        let told = |of, at| Limit { of, at }.to_string();
+        assert_eq!(told(Resource::Memory, 128 << 20), "memory 128 MiB");
+        assert_eq!(told(Resource::Disk, 3 << 29), "disk 1.5 GiB");
+        assert_eq!(told(Resource::Processes, 2048), "processes 2048");
+    }
 }

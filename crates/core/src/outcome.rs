@@ -259,3 +259,82 @@ impl fmt::Display for WorkerExit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each that this version writes.
+    fn outcomes() -> Vec<Outcome> {
+        let text = || "x".to_owned();
+        vec![
+            Outcome::Done,
+            Outcome::NoChange,
+            Outcome::Dirty,
+            Outcome::Stuck { why: text() },
+            Outcome::Refused { policy: text() },
+            Outcome::Limited { until: None },
+            Outcome::Transient { cause: text() },
+            Outcome::Auth { message: text() },
+            Outcome::Credit { message: text() },
+            Outcome::Context,
+            Outcome::Budget { cap: text() },
+            Outcome::Truncated,
+            Outcome::Timeout { phase: TimeoutPhase::Idle },
+            Outcome::Failed { reason: text() },
+            Outcome::Crashed { how: text() },
+            Outcome::Interrupted,
+            Outcome::STOPPED,
+            Outcome::Lost { reason: text() },
+            Outcome::PushFailed { reason: text() },
+            Outcome::SetupFailed { step: text(), reason: text() },
+        ]
+    }
+
+    #[test]
+    fn the_word_that_is_shown_is_the_word_that_is_written() {
+        for outcome in outcomes() {
+            assert_eq!(serde_json::to_value(&outcome).unwrap()["kind"], outcome.as_str());
+            assert!(outcome.to_string().starts_with(outcome.as_str()));
+        }
+    }
+
+    /// A ceiling on failures that counted what spends no attempt would be reached by waiting.
+    #[test]
+    fn whatever_is_a_failure_spends_an_attempt() {
+        for outcome in outcomes() {
+            assert!(!outcome.is_failure() || outcome.spends_attempt(), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_told_all_that_is_known_of_how_it_ended() {
+        let text = || "no key".to_owned();
+        let until = Some("2026-03-01T23:30:00Z".parse().unwrap());
+        for (outcome, told) in [
+            (Outcome::Done, "done"),
+            (Outcome::Stuck { why: text() }, "stuck: no key"),
+            (Outcome::STOPPED, "cancelled"),
+            (Outcome::Cancelled { reason: Some(text()) }, "cancelled: no key"),
+            (Outcome::Limited { until: None }, "limited"),
+            (Outcome::Limited { until }, "limited until 2026-03-01T23:30:00Z"),
+            (
+                Outcome::SetupFailed { step: "fetch".to_owned(), reason: text() },
+                "setup-failed at fetch: no key",
+            ),
+            (
+                Outcome::Timeout { phase: TimeoutPhase::FirstOutput },
+                "timeout: the worker never said anything",
+            ),
+            (
+                Outcome::Timeout { phase: TimeoutPhase::Idle },
+                "timeout: the worker was silent for too long and did nothing",
+            ),
+            (Outcome::Timeout { phase: TimeoutPhase::Absolute }, "timeout: the run's deadline passed"),
+        ] {
+            assert_eq!(outcome.to_string(), told);
+        }
+        assert_eq!(WorkerExit::Code(2).to_string(), "exit status 2");
+        assert_eq!(WorkerExit::Signal(9).to_string(), "signal 9");
+    }
+}

@@ -333,33 +333,4 @@ pub struct RuntimeReport {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_only_moves_forward() {
-        let end = RunEnd {
-            outcome: Outcome::Done,
-            at: Timestamp::UNIX_EPOCH,
-            exit: None,
-            git: GitFacts::default(),
-            rescue: None,
-            report: RuntimeReport::default(),
-            leaked: Leaked::default(),
-        };
-        let states = [
-            RunState::Queued(Box::default()),
-            RunState::Reserved,
-            RunState::Preparing,
-            RunState::Running { since: Timestamp::UNIX_EPOCH },
-            RunState::Finishing,
-            RunState::Ended(Box::new(end)),
-        ];
-        for (i, from) in states.iter().enumerate() {
-            for (k, to) in states.iter().enumerate() {
-                let unheard_of = i == 0 && (2..5).contains(&k);
-                assert_eq!(from.may_become(to), k > i && !unheard_of, "{} to {}", from.as_str(), to.as_str());
-            }
-        }
-    }
-}
+mod tests;

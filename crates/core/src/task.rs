@@ -116,3 +116,48 @@ impl TaskState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_named_by_its_repo_and_number_and_by_nothing_else() {
+        let task: TaskRef = "api#42".parse().unwrap();
+        assert_eq!((task.repo.as_str(), task.number), ("api", 42));
+        assert_eq!(task.to_string(), "api#42");
+        assert_eq!(serde_json::to_value(&task).unwrap(), "api#42");
+        assert_eq!(serde_json::from_value::<TaskRef>("api#42".into()).unwrap(), task);
+        for text in ["", "api", "42", "#42", "api#", "api#-1", "api#4#2", "a b#42"] {
+            assert!(text.parse::<TaskRef>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_forge_says_that_a_task_was_completed() {
+        let of = |origin| Task {
+            task: "api#1".parse().unwrap(),
+            title: String::new(),
+            body: String::new(),
+            labels: Vec::new(),
+            files: Vec::new(),
+            after: Vec::new(),
+            origin,
+            related: Vec::new(),
+            state: TaskState::Closed { reason: "done".to_owned() },
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let said = |completed| Origin {
+            author: "ann".to_owned(),
+            association: crate::forge::Association::Owner,
+            assignees: Vec::new(),
+            milestone: None,
+            completed,
+            url: String::new(),
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        assert!(of(Some(said(true))).was_completed());
+        assert!(!of(Some(said(false))).was_completed());
+        assert!(!of(None).was_completed());
+    }
+}

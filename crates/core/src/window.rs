@@ -188,4 +188,58 @@ mod tests {
         assert_eq!([used(0.0), used(0.05), used(0.2)], [None, None, Some(Some(92))]);
         assert_eq!(hold(&warned, 0.2, at(100)), None);
     }
+
+    #[test]
+    fn without_a_share_to_keep_an_account_is_used_until_its_requests_are_refused() {
+        let full = |window, utilization| [told(window, Standing::Warned, Some(100), Some(utilization))];
+        let held = |told: &[Told], keep| hold(told, keep, at(0)).map(|it| (it.used, it.asks));
+        assert_eq!(held(&full("five_hour", 1.0), 0.0), None);
+        assert_eq!(held(&full("five_hour", 0.5), 0.5), Some((Some(50), false)));
+        assert_eq!(held(&full("five_hour", 0.49), 0.5), None);
+        // What is told as more than the whole is the whole, and a kept share of a long window asks nobody.
+        assert_eq!(held(&full("seven_day", 1.2), 0.5), Some((Some(100), false)));
+    }
+
+    #[test]
+    fn what_says_when_a_window_opens_is_newer_than_what_does_not() {
+        let dated = told("five_hour", Standing::Open, Some(100), Some(0.1)).window;
+        let undated = told("five_hour", Standing::Rejected, None, Some(0.9)).window;
+        assert!(dated.supersedes(&undated) && !undated.supersedes(&dated));
+        let less = Window { utilization: Some(0.8), ..undated.clone() };
+        assert!(undated.supersedes(&less) && !less.supersedes(&undated));
+        assert!(!undated.supersedes(&undated), "it would be written again and again");
+    }
+
+    #[test]
+    fn a_window_is_long_whichever_models_it_is_for() {
+        let long = |window| told(window, Standing::Rejected, None, None).window.is_long();
+        assert_eq!(["seven_day", "seven_day_opus", "five_hour"].map(long), [true, true, false]);
+    }
+
+    #[test]
+    fn a_person_is_told_which_window_keeps_work_from_starting() {
+        let until = Some(at(1_767_612_000));
+        let of = |window: &str, until, used| Hold {
+            account: "team".parse().unwrap(),
+            window: window.to_owned(),
+            until,
+            used,
+            asks: false,
+        };
+        for (hold, told) in [
+            (of(CREDIT, until, None), "account `team` has no credit left"),
+            (of("five_hour", None, None), "account `team` has used up its window `five_hour`"),
+            (
+                of("five_hour", until, None),
+                "account `team` has used up its window `five_hour` until 2026-01-05T11:20:00Z",
+            ),
+            (
+                of("seven_day", until, Some(92)),
+                "account `team` has used 92 % of its window `seven_day`, and the rest is kept for you \
+                 until 2026-01-05T11:20:00Z",
+            ),
+        ] {
+            assert_eq!(hold.to_string(), told);
+        }
+    }
 }

@@ -63,6 +63,10 @@ fn a_fix_wants_something_to_be_wrong() {
     assert_eq!(goes_on_from(&asked), Err(Refusal::NothingWrong));
     assert_eq!(goes_on_from(&Situation { found_wrong: true, ..asked }), Ok(&runs[0]));
     assert_eq!(kind_of(Aim::Fix, &runs[0]), RunKind::Fix);
+    let mended = Run { kind: RunKind::Fix, ..ended(2, stuck()) };
+    for aim in [Aim::Retry, Aim::Unstick] {
+        assert_eq!([kind_of(aim, &runs[0]), kind_of(aim, &mended)], [RunKind::Work, RunKind::Fix]);
+    }
 }
 
 #[test]
@@ -135,4 +139,59 @@ fn the_best_rung_that_can_be_had_is_taken() {
     assert_eq!(rung(in_place(), &codex, &here, false), Rung::New(Afresh::OtherRuntime(claude.clone())));
     assert_eq!(rung(in_place(), &claude, &here, true), Rung::New(Afresh::Wanted));
     assert_eq!(rung(None, &claude, &here, false), Rung::New(Afresh::None));
+}
+
+#[test]
+fn a_person_is_told_why_a_change_is_not_gone_on_with() {
+    let (first, last) = (RunId::from_random(1), RunId::from_random(2));
+    for (refusal, told) in [
+        (Refusal::NeverRun, "nothing was ever run for it".to_owned()),
+        (
+            Refusal::NotTheLast { named: first, last },
+            format!("run {first} is not its last one: run {last} came after it"),
+        ),
+        (Refusal::UnderWay(last), format!("run {last} is still under way")),
+        (Refusal::WentWell(last), format!("run {last} did what it was to do")),
+        (Refusal::NothingWrong, "nothing was found wrong with it".to_owned()),
+        (
+            Refusal::NotStuck { run: last, outcome: Outcome::NoChange },
+            format!("run {last} is not stuck: it ended as no-change"),
+        ),
+        (Refusal::Exhausted { failed: 1 }, "an attempt has failed, and no more are to be made".to_owned()),
+        (Refusal::Exhausted { failed: 2 }, "2 attempts have failed, and no more are to be made".to_owned()),
+    ] {
+        assert_eq!(refusal.to_string(), told);
+    }
+}
+
+#[test]
+fn a_person_is_told_in_which_session_it_goes_on_and_why_it_is_a_new_one() {
+    let old = || past(Ok(Transcript::Kept));
+    let (here, there) = (old().machine, "there".parse().unwrap());
+    let session = format!("continues session 0193 of run {}", old().run);
+    for (rung, machine, told) in [
+        (Rung::InPlace(old()), &here, format!("{session} where it was")),
+        (Rung::Moved(old()), &here, format!("{session} with its transcript put back")),
+        (Rung::Moved(old()), &there, format!("{session} with its transcript moved from here to there")),
+    ] {
+        assert_eq!(rung.told(machine), told);
+        assert_eq!(rung.past(), Some(&old()));
+    }
+    let reason = "it is away".to_owned();
+    for (afresh, told) in [
+        (Afresh::Wanted, "as you wanted"),
+        (Afresh::None, "no earlier run had one"),
+        (Afresh::OtherRuntime(old().runtime), "the old one is of runtime claude"),
+        (Afresh::Gone(here.clone()), "nothing is left of the old one on here"),
+        (Afresh::Stays(here.clone()), "the old one cannot be moved away from here"),
+        (
+            Afresh::Unknown { machine: here.clone(), reason },
+            "what is left of the old one on here is not known: it is away",
+        ),
+    ] {
+        let rung = Rung::New(afresh);
+        let wanted = format!("begins a new session, with a summary and the diff ({told})");
+        assert_eq!(rung.told(&here), wanted);
+        assert_eq!(rung.past(), None);
+    }
 }

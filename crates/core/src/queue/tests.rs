@@ -265,3 +265,35 @@ fn what_an_older_version_wrote_of_a_wish_is_understood() {
     let wish: Wish = serde_json::from_str(r#"{"machine":"a","later":1}"#).unwrap();
     assert_eq!(wish, Wish { machine: Some("a".parse().unwrap()), ..Wish::default() });
 }
+
+#[test]
+fn a_start_waits_for_its_distance_to_the_last_unless_that_was_dated_by_a_clock_that_was_wrong() {
+    let (stagger, now) = (Duration::from_secs(30), at(100));
+    let until = |last| match too_soon(Some(at(last)), stagger, now) {
+        Some(Blocker::TooSoon { until }) => Some(until),
+        other => {
+            assert_eq!(other, None);
+            None
+        }
+    };
+    assert_eq!(until(70), None);
+    assert_eq!(until(71), Some(at(101)));
+    assert_eq!(until(130), Some(at(160)));
+    assert_eq!(until(131), None);
+    assert_eq!(too_soon(None, stagger, now), None);
+    assert_eq!(too_soon(Some(now), Duration::ZERO, now), None);
+}
+
+#[test]
+fn a_run_that_starts_is_a_rival_of_those_behind_it_and_not_of_itself() {
+    let twice = [entry(1, Some("a"), TaskState::Open), entry(2, Some("a"), TaskState::Open)];
+    let machines = [machine("a", 1)];
+    // The board counts what is queued among what is active.
+    let active = twice.clone().map(|it| it.run);
+    let turns = turns(&queue(&twice, &active, &machines));
+    assert_eq!(turns[0].1, Turn::Start("a".parse().unwrap()));
+    assert!(
+        matches!(&turns[1].1, Turn::Wait(why) if matches!(why[..], [Blocker::NoSlot { .. }])),
+        "{turns:?}"
+    );
+}

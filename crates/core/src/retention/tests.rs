@@ -70,6 +70,67 @@ fn the_newest_run_of_a_task_stays_until_the_task_is_over() {
     assert_eq!(plan(vec![newest], &policy(), &over, now()).go.len(), 1);
 }
 
+#[test]
+fn logs_that_have_to_stay_take_room_from_the_others_and_no_more_goes_than_is_over_it() {
+    let sizes = |logs: &[Holding]| {
+        let gone = decided(logs).go.into_iter();
+        gone.map(|(it, because)| (it.bytes, because)).collect::<Vec<_>>()
+    };
+    let needed = Holding { hold: Hold::Needed("it is".to_owned()), ..log(1, 600, 1) };
+    let newest = Holding { newest_of: Some("api#1".parse().unwrap()), ..log(2, 600, 1) };
+    for stays in [needed, newest] {
+        assert_eq!(sizes(&[stays.clone(), log(3, 400, 2)]), []);
+        assert_eq!(sizes(&[stays, log(3, 401, 2)]), [(401, Because::Room)]);
+    }
+    // What is no log takes none of it.
+    let worktree =
+        Item::Worktree { repo: "api".parse().unwrap(), run: RunId::from_random(9), path: String::new() };
+    assert_eq!(sizes(&[Holding { item: worktree, ..log(1, 600, 1) }, log(3, 1000, 2)]), []);
+    // What goes by its age makes room as well.
+    assert_eq!(sizes(&[log(1, 600, 30), log(3, 1000, 2)]), [(600, Because::Age)]);
+}
+
+#[test]
+fn whether_a_task_is_over_is_asked_where_room_or_time_depends_on_it() {
+    let task: TaskRef = "api#1".parse().unwrap();
+    let of_newest = |it: Holding| Holding { newest_of: Some(task.clone()), ..it };
+    let asks = |it: Holding| !decided(&[of_newest(it)]).perhaps_over.is_empty();
+    assert!(asks(log(1, 1, 1)));
+    assert!(asks(rescue(60, Hold::SeenWork)));
+    assert!(!asks(rescue(59, Hold::SeenWork)));
+    let young = decided(&[of_newest(log(1, 1, 1))]);
+    assert!(young.stay.is_empty(), "it stays for its own time, and that is no news: {young:?}");
+}
+
+#[test]
+fn a_person_can_tell_what_goes_and_why() {
+    let (repo, run): (RepoName, _) = ("api".parse().unwrap(), RunId::from_random(1));
+    let (reference, path) = ("refs/coord/runs/a".to_owned(), "/w/api".to_owned());
+    let commit: CommitSha = "a".repeat(40).parse().unwrap();
+    let of_store = "api refs/coord/runs/a".to_owned();
+    let items = [
+        (Item::Log { run }, run.to_string()),
+        (Item::Worktree { repo: repo.clone(), run, path: path.clone() }, path),
+        (
+            Item::Rescue { repo: repo.clone(), run, reference: reference.clone(), commit: commit.clone() },
+            of_store.clone(),
+        ),
+        (
+            Item::Reference { repo: repo.clone(), run, reference: reference.clone(), commit: commit.clone() },
+            of_store.clone(),
+        ),
+        (Item::OnOrigin { repo: repo.clone(), run, reference, commit }, of_store),
+        (Item::Store { repo }, "api".to_owned()),
+    ];
+    for (item, name) in &items {
+        assert_eq!(item.name(), *name);
+    }
+    let kinds: BTreeSet<_> = items.iter().map(|(it, _)| it.what()).collect();
+    assert_eq!(kinds.len(), items.len(), "each kind has a word of its own: {kinds:?}");
+    let told = [Because::Age, Because::Room].map(Because::as_str);
+    assert_eq!(told, ["its time is over", "the logs take more room than they may"]);
+}
+
 proptest! {
     #[test]
     fn whatever_the_policy_what_is_needed_stays_and_unseen_work_outlives_seen_work(
