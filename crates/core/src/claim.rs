@@ -119,3 +119,140 @@ pub fn overridden(
     };
     lifted.map(|it| (it.to_string(), reason(&it))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::change::PullRequestState;
+    use crate::forge::Origin;
+    use crate::task::TaskState;
+
+    fn issue(association: Association) -> Task {
+        let origin = Origin {
+            author: "eve".to_owned(),
+            association,
+            assignees: Vec::new(),
+            milestone: None,
+            completed: false,
+            url: String::new(),
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        Task {
+            task: "api#1".parse().unwrap(),
+            title: String::new(),
+            body: String::new(),
+            labels: Vec::new(),
+            files: Vec::new(),
+            after: Vec::new(),
+            origin: Some(origin),
+            related: Vec::new(),
+            state: TaskState::Open,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn claimed() -> Claims {
+        Claims::Known(vec![Claim::Assignee { login: "bob".to_owned() }])
+    }
+
+    #[test]
+    fn a_pull_request_is_for_an_issue_by_its_branch_or_by_a_word_that_closes_it() {
+        let repo = "acme/api".parse().unwrap();
+        let is_for = |branch: &str, body: &str| {
+            let pull = Pull {
+                number: 5,
+                state: PullRequestState::Open,
+                draft: false,
+                title: String::new(),
+                body: body.to_owned(),
+                author: "bob".to_owned(),
+                branch: branch.parse().unwrap(),
+                same_repo: true,
+                head: "a".repeat(40).parse().unwrap(),
+                base_branch: "main".parse().unwrap(),
+                mergeable: None,
+                url: String::new(),
+            };
+            is_for(&pull, &repo, 42)
+        };
+        for (branch, body, is) in [
+            ("issue-42-fix-the-login", "", true),
+            ("issue-42", "", true),
+            ("issue-421", "", false),
+            ("issue-4-2", "", false),
+            ("my-issue-42", "", false),
+            ("login", "Fixes #42", true),
+            ("login", "Fixes acme/api#42", true),
+            ("login", "Fixes acme/web#42", false),
+            ("login", "See #42, fixes #41", false),
+        ] {
+            assert_eq!(is_for(branch, body), is, "{branch} {body}");
+        }
+    }
+
+    #[test]
+    fn a_claim_and_an_author_whom_nobody_knows_hold_an_issue_back_unless_a_person_says_otherwise() {
+        let trusted: BTreeSet<_> = Association::TRUSTED.into();
+        let (stranger, member) = (issue(Association::None), issue(Association::Member));
+        let unknown = Claims::Unknown { reason: "it is away".to_owned() };
+        let none = Claims::Known(Vec::new());
+        let take = || Said { take: Some("they are on holiday".to_owned()), trust: false };
+        let trust = || Said { take: None, trust: true };
+        let (no_word, both) = (Said::default(), Said { trust: true, ..take() });
+        for (task, claims, said, held) in [
+            (&member, &none, &no_word, 0),
+            (&stranger, &none, &no_word, 1),
+            (&stranger, &none, &trust(), 0),
+            (&stranger, &none, &take(), 1),
+            (&member, &claimed(), &no_word, 1),
+            (&member, &claimed(), &take(), 0),
+            (&member, &claimed(), &trust(), 1),
+            (&member, &unknown, &no_word, 1),
+            (&member, &unknown, &take(), 0),
+            (&stranger, &claimed(), &no_word, 2),
+            (&stranger, &claimed(), &both, 0),
+        ] {
+            let found = blockers(task, claims, &trusted, said);
+            assert_eq!(found.len(), held, "{claims:?} {said:?}: {found:?}");
+            // What a person lifts is written down, and only that.
+            let lifted = overridden(task, claims, &trusted, said).len();
+            assert_eq!(
+                lifted,
+                blockers(task, claims, &trusted, &no_word).len() - held,
+                "{claims:?} {said:?}"
+            );
+        }
+        let of_the_board = Task { origin: None, ..stranger };
+        assert_eq!(blockers(&of_the_board, &claimed(), &trusted, &no_word), []);
+    }
+
+    #[test]
+    fn what_a_person_lifts_is_told_with_their_word_for_it() {
+        let (task, trusted) = (issue(Association::None), Association::TRUSTED.into());
+        let said = Said { take: Some("they are on holiday".to_owned()), trust: true };
+        let lifted = overridden(&task, &claimed(), &trusted, &said);
+        let told: Vec<_> = lifted.iter().map(|(what, why)| (what.as_str(), why.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("its author eve is not among those trusted (NONE)", "trusted this time"),
+                ("bob is assigned to it", "they are on holiday"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_person_is_told_who_else_is_at_it() {
+        let branch = |ahead| Claim::Branch { name: "issue-1".parse().unwrap(), ahead };
+        for (claim, told) in [
+            (branch(1), "branch `issue-1` on origin has 1 commit for it already"),
+            (branch(2), "branch `issue-1` on origin has 2 commits for it already"),
+            (Claim::Pull { number: 5, author: "bob".to_owned() }, "pull request #5 by bob is open for it"),
+            (Claim::Assignee { login: "bob".to_owned() }, "bob is assigned to it"),
+        ] {
+            assert_eq!(claim.to_string(), told);
+        }
+    }
+}

@@ -140,6 +140,31 @@ mod tests {
         assert_eq!(named("Fixes #1, fixes #2; closes #3"), ["#1", "#2", "#3"]);
     }
 
+    #[test]
+    fn a_reference_without_a_repository_is_to_the_one_that_its_text_is_in() {
+        let (here, other): (GitHubRepo, GitHubRepo) =
+            ("acme/web".parse().unwrap(), "acme/api".parse().unwrap());
+        let closes = |text: &str, repo| closed_by(text).remove(0).is(repo, 7);
+        for (text, in_here, in_other) in [
+            ("fixes #7", true, true),
+            ("fixes #8", false, false),
+            ("fixes acme/web#7", true, false),
+            ("fixes acme/web#8", false, false),
+        ] {
+            assert_eq!((closes(text, &here), closes(text, &other)), (in_here, in_other), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_goes_on_as_a_word_is_none() {
+        for text in ["fixes #7_a", "fixes #7é", "fixes gh-7x", "fixes acme/api#7a", "fixes ##7"] {
+            assert_eq!(named(text), [""; 0], "{text}");
+        }
+        for text in ["fixes #7-a", "fixes [#7](there)", "fixes #7's cause"] {
+            assert_eq!(named(text), ["#7"], "{text}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn a_defused_text_closes_nothing_and_loses_nothing(

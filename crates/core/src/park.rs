@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::comment::{CommentEvent, is_said_of_another};
-    use crate::run::{GitFacts, Leaked, Reservation, RunKind, RunState, RuntimeReport};
+    use crate::run::{GitFacts, Leaked, Rescue, Reservation, RunKind, RunState, RuntimeReport};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -314,5 +314,77 @@ mod tests {
         assert_eq!([waits(&night, 2000), waits(&night, noon)], [None, Some(at(22 * 3600))]);
         let asked = Parked { asks: true, ..it.clone() };
         assert!(matches!(asked.waits_for(&always, &TimeZone::UTC, at(9000)), Some(Blocker::Asks { .. })));
+    }
+
+    #[test]
+    fn what_goes_on_takes_with_it_all_that_the_other_left() {
+        let outcome = Outcome::Limited { until: Some(at(2000)) };
+        let (commit, account): (CommitSha, AccountName) =
+            ("a".repeat(40).parse().unwrap(), "team".parse().unwrap());
+        let mut end = ended(outcome.clone());
+        let reference = "refs/coord/rescue/a".to_owned();
+        end.rescue = Some(Rescue { reference, commit: commit.clone(), files: 1, stashes: 0 });
+        end.report.account = Some(account.clone());
+        let it = after(&run(9, outcome), &end, &[], OnLimit::Auto, 0).unwrap();
+        assert_eq!((it.of, it.session.as_deref()), (RunId::from_random(9), Some("s-1")));
+        assert_eq!((it.rescue, it.account), (Some(commit), Some(account)));
+        assert_eq!(it.why, "limited until 1970-01-01T00:33:20Z");
+    }
+
+    #[test]
+    fn a_limit_of_which_nobody_says_when_it_ends_is_tried_again_at_longer_and_longer_distances() {
+        let unsaid = || Outcome::Limited { until: None };
+        let waits = |before: &[Run], random| {
+            let goes_on = parked(unsaid(), before, OnLimit::Auto, random).unwrap();
+            goes_on.until.unwrap().duration_since(at(1000)).as_secs()
+        };
+        let before: Vec<_> = (0..9).map(|it| run(it, unsaid())).collect();
+        assert_eq!([0, 1, 2, 9].map(|it| waits(&before[..it], 0)), [150, 300, 600, 1800]);
+        assert_eq!(waits(&[], 150_000), 300);
+        let asks = |on_limit| parked(unsaid(), &[], on_limit, 0).map(|it| it.asks);
+        assert_eq!(OnLimit::ALL.map(asks), [Some(false), Some(true), None]);
+    }
+
+    #[test]
+    fn only_other_runs_of_its_own_kind_say_how_long_an_overload_lasts() {
+        let waits = |before: &[Run]| {
+            let goes_on = parked(overloaded(), before, OnLimit::Auto, 0).unwrap();
+            goes_on.until.unwrap().duration_since(at(1000)).as_millis()
+        };
+        assert_eq!(waits(&[]), 2500);
+        assert_eq!(waits(&[run(1, overloaded())]), 5000);
+        assert_eq!(waits(&[run(1, overloaded()), run(99, overloaded())]), 5000);
+        let test = Run { kind: RunKind::Test, ..run(2, overloaded()) };
+        assert_eq!(waits(&[run(1, overloaded()), test]), 5000);
+        let live = Run { state: RunState::Finishing, ..run(2, overloaded()) };
+        assert_eq!(waits(&[run(1, overloaded()), live]), 2500);
+    }
+
+    #[test]
+    fn an_account_has_exhausted_what_was_refused_and_no_more() {
+        let window = |name: &str, standing| Window {
+            window: name.to_owned(),
+            standing,
+            until: Some(at(2000)),
+            utilization: None,
+        };
+        let exhausted = |outcome| {
+            let mut end = ended(outcome);
+            let (refused, warned) = (Standing::Rejected, Standing::Warned);
+            end.report.windows = vec![window("five_hour", refused), window("seven_day", warned)];
+            exhausted(&end).into_iter().map(|it| (it.window, it.standing)).collect::<Vec<_>>()
+        };
+        let limited = exhausted(Outcome::Limited { until: None });
+        assert_eq!(limited, [("five_hour".to_owned(), Standing::Rejected)]);
+        let credit = exhausted(Outcome::Credit { message: String::new() });
+        assert_eq!(credit, [(CREDIT.to_owned(), Standing::Rejected)]);
+        assert_eq!([exhausted(overloaded()), exhausted(Outcome::Done)], [vec![], vec![]]);
+    }
+
+    #[test]
+    fn the_word_for_what_is_done_about_a_limit_is_the_word_that_is_written() {
+        for it in OnLimit::ALL {
+            assert_eq!(serde_json::to_value(it).unwrap(), it.as_str());
+        }
     }
 }
