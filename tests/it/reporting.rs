@@ -1,6 +1,7 @@
-//! What workers report through the side-channel, as a command and as tools of claude, and that nobody reports in the
-//! name of another.
+//! What workers report through the side-channel, as a command and as tools of claude and codex, and that nobody reports
+//! in the name of another.
 
+use coord_testkit::agent::Agent;
 use coord_testkit::model::{Hold, Request, bash, compute, say, tool, write};
 use coord_testkit::poll::{PATIENCE, wait_for};
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +28,19 @@ fn event(fleet: &Fleet, run: &str, kind: &str) -> Value {
     let events = fleet.events(run);
     let found = events.iter().find(|it| it["event"]["kind"] == kind);
     found.unwrap_or_else(|| panic!("no {kind} in {events:#?}")).clone()
+}
+
+/// The token of a run that is under way, once no process has it on its command line.
+#[track_caller]
+fn token_on_no_command_line(fleet: &Fleet, run: &str) -> String {
+    let environ = fs_err::read(format!("/proc/{}/environ", fleet.worker_pid(run))).unwrap();
+    let environ = String::from_utf8(environ).unwrap();
+    let token = environ.split('\0').find_map(|it| it.strip_prefix("COORD_REPORT_TOKEN=")).unwrap().to_owned();
+    assert_eq!(token.len(), 64);
+    for process in fleet.processes() {
+        assert!(!process.command.contains(&token), "{process:?}");
+    }
+    token
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is what the times of events are compared with")]
@@ -154,13 +168,7 @@ fn the_token_of_a_run_is_in_no_file_on_no_command_line_and_in_no_log() {
     );
     let run = fleet.assign(number);
     hold.wait_reached();
-    let environ = fs_err::read(format!("/proc/{}/environ", fleet.worker_pid(&run))).unwrap();
-    let environ = String::from_utf8(environ).unwrap();
-    let token = environ.split('\0').find_map(|it| it.strip_prefix("COORD_REPORT_TOKEN=")).unwrap().to_owned();
-    assert_eq!(token.len(), 64);
-    for process in fleet.processes() {
-        assert!(!process.command.contains(&token), "{process:?}");
-    }
+    let token = token_on_no_command_line(&fleet, &run);
     hold.release();
     assert_eq!(fleet.wait(&run)["outcome"]["kind"], "done");
     // What claude keeps of its session is claude's own, and so is the copy of it; the token is worth nothing by then.
@@ -255,6 +263,40 @@ fn claude_reports_with_tools() {
     let refused = requests.last().unwrap().tool_results().pop().unwrap();
     assert!(refused.is_error && refused.text.contains("0 to 1"), "{refused:?}");
     assert!(requests.iter().find_map(Request::prompt).unwrap().contains("report_status"));
+    fleet.model.assert_drained();
+}
+
+#[test]
+fn codex_reports_with_tools() {
+    let Some(fleet) = crate::runtimes::fleet(Agent::Codex) else { return };
+    let answered = compute(|request: &Request| {
+        let said = request.tool_results().pop().expect("the question has its answer").text;
+        let word = said.lines().last().expect("the answer is the last of what is said");
+        bash(&format!("echo {word} > sea.txt; {COMMIT}"))
+    });
+    let number = fleet.task(
+        "Add a word",
+        [
+            tool("mcp__coord__report_status", json!({"text": "looking around", "confidence": 0.25})),
+            tool("mcp__coord__ask_question", json!({"text": "Which word?"})),
+            answered,
+            tool("mcp__coord__report_status", json!({"text": "", "confidence": 7})),
+            say("done"),
+        ],
+    );
+    let run = fleet.assign(number);
+    let shown = wait_until_shown(&fleet, &run, |it| it["questions"] != json!([]));
+    assert_eq!((&shown["status"], &shown["confidence"]), (&"looking around".into(), &0.25.into()));
+    token_on_no_command_line(&fleet, &run);
+    fleet.coord(["answer", &run, "tide"]).success();
+    let end = fleet.wait(&run);
+    assert_eq!(end["outcome"]["kind"], "done", "{end}");
+    assert_eq!(fleet.api.file(&text(&end["branch"]), "sea.txt").as_deref(), Some("tide\n"));
+    for (kind, count) in [("status", 1), ("question", 1), ("answer", 1)] {
+        assert_eq!(fleet.count(&run, kind), count, "{kind}");
+    }
+    let refused = fleet.model.requests().last().unwrap().tool_results().pop().unwrap();
+    assert!(refused.text.contains("0 to 1"), "{refused:?}");
     fleet.model.assert_drained();
 }
 

@@ -17,7 +17,7 @@ use crate::machine::is_alive;
 const LONG: Duration = Duration::from_secs(180);
 
 /// A fleet whose runtime is this agent; `None`, which has been reported, where that cannot be had.
-fn fleet(agent: Agent) -> Option<Fleet> {
+pub(crate) fn fleet(agent: Agent) -> Option<Fleet> {
     let program = need::agent(agent)?;
     let mut fleet = Fleet::without_claude();
     let model = Model::start();

@@ -12,18 +12,19 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{Tokens, Usage};
 use coord_proto::event::EventKind;
 use fs_err as fs;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::json::{self, Underway, brief, text};
 use super::{Inquiry, Launch, Login, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
+use crate::report::{self, MCP_SERVER};
 
 /// Codex, without a terminal.
 #[derive(Debug)]
@@ -64,6 +65,9 @@ impl Runtime for Codex {
         if let Some(model) = super::model(order) {
             option("--model", model);
         }
+        for setting in order.reporter.iter().flat_map(|it| tools(it)) {
+            option("-c", &setting);
+        }
         if let Some(resume) = &order.spec.resume {
             option("resume", &resume.session);
         }
@@ -90,6 +94,19 @@ impl Runtime for Codex {
             heeds_rules: false,
         })
     }
+}
+
+/// How the tools to report with are started. Of its environment codex hands on to them what is named, so that the token
+/// is not told here. Nobody is there to approve a call, and what asks a person something waits for as long as they take.
+fn tools(program: &Utf8Path) -> [String; 5] {
+    let server = format!("mcp_servers.{MCP_SERVER}");
+    [
+        format!("{server}.command={}", json!(program)),
+        format!("{server}.args={}", json!(["report", "--mcp"])),
+        format!("{server}.env_vars={}", json!([report::SOCKET, report::TOKEN])),
+        format!("{server}.default_tools_approval_mode={}", json!("approve")),
+        format!("{server}.tool_timeout_sec={}", 24 * 60 * 60),
+    ]
 }
 
 /// Where git writes when a worker commits: the git directory that it was lent, or the store and what it keeps of this
@@ -213,7 +230,9 @@ impl Reader {
                     self.report.denials.push(format!("{tool}: {reason}"));
                     events.push(EventKind::Denial { tool, reason });
                 }
-                let output = [&item["aggregated_output"], &item["error"]].into_iter().map(brief);
+                let said = item["result"]["content"].as_array().into_iter().flatten().map(|it| &it["text"]);
+                let output = [&item["aggregated_output"], &item["error"]["message"]].into_iter().chain(said);
+                let output = output.map(brief);
                 events.push(EventKind::ToolResult {
                     id,
                     is_error: status != "completed",

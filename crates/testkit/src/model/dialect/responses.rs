@@ -47,10 +47,16 @@ fn item(block: &Block) -> Value {
                 "Bash" => ("exec_command", json!({ "cmd": input["command"] })),
                 other => (other, input.clone()),
             };
-            json!({
+            let mut call = json!({
                 "type": "function_call", "id": fresh_id("fc"), "call_id": fresh_id("call"), "name": name,
                 "arguments": arguments.to_string(), "status": "completed",
-            })
+            });
+            // The tools of an MCP server are in a namespace of its own; a name with both in it is that of no tool.
+            if let Some((namespace, tool)) = name.rsplit_once("__") {
+                call["namespace"] = namespace.into();
+                call["name"] = tool.into();
+            }
+            call
         }
     }
 }
