@@ -37,7 +37,7 @@ impl Limit {
     /// What there is room for in a log of this length.
     pub(super) fn room(&mut self, length: u64, events: &[EventKind], line: RawLine<'_>) -> Room {
         let Some(limit) = self.bytes.filter(|it| length >= *it) else { return Room::Enough };
-        if !events.iter().any(is_the_workers) {
+        if events.iter().all(|it| weight(it) == Weight::Ours) {
             return Room::Enough;
         }
         if !std::mem::replace(&mut self.is_full, true) {
@@ -49,8 +49,8 @@ impl Limit {
             RawLine::Json(text) => text.len() as u64,
             RawLine::Bytes(bytes) => bytes.len() as u64,
         };
-        let decide = events.iter().filter(|it| length < limit + RESERVE && decides(it));
-        Room::Some(decide.cloned().collect())
+        let decide = |it: &&EventKind| length < limit + RESERVE && weight(it) == Weight::Decides;
+        Room::Some(events.iter().filter(decide).cloned().collect())
     }
 
     /// The event that says what is missing.
@@ -60,8 +60,18 @@ impl Limit {
     }
 }
 
-/// Whether it was made of what the worker printed.
-fn is_the_workers(event: &EventKind) -> bool {
+/// How much an event matters to a log that is full.
+#[derive(PartialEq, Eq)]
+enum Weight {
+    /// It is coord's own word.
+    Ours,
+    /// The worker printed it, and it decides how the run ended, or where it stands.
+    Decides,
+    /// The worker printed it.
+    Printed,
+}
+
+fn weight(event: &EventKind) -> Weight {
     match event {
         EventKind::Started { .. }
         | EventKind::Note { .. }
@@ -71,29 +81,7 @@ fn is_the_workers(event: &EventKind) -> bool {
         | EventKind::Message { .. }
         | EventKind::Held { .. }
         | EventKind::HandedBack { .. }
-        | EventKind::Ended { .. } => false,
-        EventKind::Init { .. }
-        | EventKind::Text { .. }
-        | EventKind::Tool { .. }
-        | EventKind::ToolResult { .. }
-        | EventKind::Retry { .. }
-        | EventKind::Limit { .. }
-        | EventKind::Denial { .. }
-        | EventKind::Result { .. }
-        | EventKind::Status { .. }
-        | EventKind::Stuck { .. }
-        | EventKind::Question { .. }
-        | EventKind::Artifact { .. }
-        | EventKind::Verdict(_)
-        | EventKind::Receipt { .. }
-        | EventKind::Output { .. }
-        | EventKind::Other => true,
-    }
-}
-
-/// Whether it decides how the run ended, or where it stands.
-fn decides(event: &EventKind) -> bool {
-    match event {
+        | EventKind::Ended { .. } => Weight::Ours,
         EventKind::Limit { .. }
         | EventKind::Result { .. }
         | EventKind::Status { .. }
@@ -101,23 +89,14 @@ fn decides(event: &EventKind) -> bool {
         | EventKind::Question { .. }
         | EventKind::Artifact { .. }
         | EventKind::Verdict(_)
-        | EventKind::Receipt { .. } => true,
-        EventKind::Started { .. }
-        | EventKind::Note { .. }
-        | EventKind::Leak { .. }
-        | EventKind::LeftOut { .. }
-        | EventKind::Answer { .. }
-        | EventKind::Message { .. }
-        | EventKind::Held { .. }
-        | EventKind::HandedBack { .. }
-        | EventKind::Ended { .. }
-        | EventKind::Init { .. }
+        | EventKind::Receipt { .. } => Weight::Decides,
+        EventKind::Init { .. }
         | EventKind::Text { .. }
         | EventKind::Tool { .. }
         | EventKind::ToolResult { .. }
         | EventKind::Retry { .. }
         | EventKind::Denial { .. }
         | EventKind::Output { .. }
-        | EventKind::Other => false,
+        | EventKind::Other => Weight::Printed,
     }
 }
