@@ -54,7 +54,9 @@ fn a_machine_that_works_is_healthy_and_nothing_is_written() {
 #[test]
 fn it_says_which_limits_are_enforced_and_leaves_no_cgroup() {
     let world = world();
-    let seen = check(&world, "containment")["seen"].as_str().unwrap().to_owned();
+    let repo = world.repo("api");
+    world.config(&config(&format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
+    let seen = check(&world, "containment on box")["seen"].as_str().unwrap().to_owned();
     for what in ["kept together by", "memory: ", "processes: ", "disk: advisory"] {
         assert!(seen.contains(what), "no {what:?} in {seen}");
     }

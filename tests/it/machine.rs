@@ -1,6 +1,7 @@
 //! Looking at what runs on the machine of a story, and interfering with it as the world would.
 
 use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
 
 use camino::Utf8PathBuf;
 use coord_testkit::poll::{PATIENCE, wait_for};
@@ -22,8 +23,18 @@ impl Fleet {
 
     /// Starts the agent server in the open, from this program, and waits until it answers.
     pub(crate) fn serve(&self, program: &str) -> Running {
+        self.serve_by(self.server(program))
+    }
+
+    /// The command that starts the agent server in the open.
+    pub(crate) fn server(&self, program: &str) -> Command {
         let mut command = self.command(program);
         command.args(["agent", "--machine", "here", "--port", &self.port.to_string()]);
+        command
+    }
+
+    /// Starts the agent server by this command, and waits until it answers.
+    pub(crate) fn serve_by(&self, command: Command) -> Running {
         let server = Running::start(command);
         wait_for("the agent server to answer", PATIENCE, || {
             let answered = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).map_err(|it| it.to_string());

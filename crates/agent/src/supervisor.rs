@@ -30,6 +30,7 @@ use crate::fence::Fences;
 use crate::looked::Looked;
 use crate::order::{Announcement, LogGone};
 use crate::server::Options;
+use crate::shim::contain;
 
 mod adopt;
 mod clearing;
@@ -60,6 +61,8 @@ pub(crate) struct Supervisor {
     fences: Fences,
     feed: Feed,
     looked: Looked,
+    /// How runs are kept together here.
+    containment: String,
     /// Held while somebody clears up.
     clearing: tokio::sync::Mutex<()>,
     live: Mutex<BTreeMap<RunId, Arc<Live>>>,
@@ -159,6 +162,7 @@ impl Supervisor {
             fences: Fences::open(options.home.fences())?,
             feed: Feed::open(options.home.feed())?,
             looked: Looked::open(options.home.looked())?,
+            containment: contain::survey(),
             clearing: tokio::sync::Mutex::default(),
             live: Mutex::default(),
             git,
@@ -198,6 +202,7 @@ impl Supervisor {
             slots: config.machine.slots,
             live: u32::try_from(live).unwrap_or(u32::MAX),
             capabilities: config.machine.capabilities.clone(),
+            containment: self.containment.clone(),
         }
     }
 

@@ -18,6 +18,9 @@ pub struct Health {
     pub live: u32,
     /// What the machine can do.
     pub capabilities: Vec<String>,
+    /// How it keeps runs together and within their limits, in a sentence; empty where an older one does not say.
+    #[serde(default)]
+    pub containment: String,
 }
 
 /// One repo as an agent server sees it: part of the answer of `GET /v1/repos`.

@@ -5,6 +5,7 @@
 //! | [`world`] | a developer's machine: a home, repositories with an origin, and the processes started on it |
 //! | [`model`] | the model behind the real `claude`: a scripted Anthropic API on loopback |
 //! | [`github`] | GitHub: its API, its git server and its webhooks, with real repositories behind them |
+//! | [`cgroup`] | what systemd hands over to a service |
 //! | [`claude`], [`need`] | the pinned CLI itself, and what is said when a machine cannot have it |
 //! | [`poll`], [`hold`], [`ageing`] | waiting for facts, making others wait, and not having to wait |
 //!
@@ -15,6 +16,7 @@
 
 pub mod ageing;
 pub mod agent;
+pub mod cgroup;
 pub mod claude;
 pub mod github;
 pub mod hold;

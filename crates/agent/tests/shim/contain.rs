@@ -1,6 +1,5 @@
 //! That no process of a run stays, by each of the means alone, wherever and however it hides.
 
-use camino::Utf8PathBuf;
 use coord_agent::finish::{Abandoned, abandoned};
 use coord_agent::log::secrets::Secrets;
 use coord_agent::process;
@@ -8,6 +7,7 @@ use coord_agent::shim::contain::adopt_orphans;
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{Leaked, RunEnd};
 use coord_proto::event::{Event, EventKind, Leak};
+use coord_testkit::cgroup::HandedOver;
 use coord_testkit::need;
 use coord_testkit::poll::{PATIENCE, wait_for};
 use coord_testkit::world::Running;
@@ -58,37 +58,6 @@ fn groups_can_be_made() -> bool {
         need::not_run("no cgroup2 may be written here");
     }
     made
-}
-
-/// A group that the system is said to have handed over, with one in it that a shim is to be in.
-struct HandedOver(Utf8PathBuf);
-
-impl HandedOver {
-    /// `None`, which has been reported, where groups cannot be made or marked.
-    fn make() -> Option<Self> {
-        let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let point = mounts.lines().find(|it| it.contains(" - cgroup2 "))?.split(' ').nth(4)?;
-        let group = Self(format!("{point}/coord-test-{}-above", std::process::id()).into());
-        let made = fs_err::create_dir_all(group.inner()).is_ok();
-        let mark = rustix::fs::XattrFlags::empty();
-        let marked = rustix::fs::setxattr(group.0.as_std_path(), "user.delegate", b"1", mark).is_ok();
-        if !(made && marked) {
-            need::not_run("no cgroup2 can be made and marked here");
-        }
-        (made && marked).then_some(group)
-    }
-
-    fn inner(&self) -> Utf8PathBuf {
-        self.0.join("inner")
-    }
-}
-
-impl Drop for HandedOver {
-    fn drop(&mut self) {
-        // What a failing test left in there is no further failure.
-        fs_err::remove_dir(self.inner()).ok();
-        fs_err::remove_dir(&self.0).ok();
-    }
 }
 
 /// Has a worker hide processes and go on, and stops it by one of the means.

@@ -20,6 +20,7 @@ use coord_git::store::Store;
 use coord_git::worktree::Added;
 use coord_proto::event::{Event, EventKind};
 use coord_proto::run::{Checkout, RunSpec};
+use coord_testkit::cgroup::run_in;
 use coord_testkit::poll::{PATIENCE, wait_for};
 use coord_testkit::world::{Repo, Running, World};
 use jiff::Timestamp;
@@ -143,11 +144,7 @@ impl Run<'_> {
     /// Starts a shim in this cgroup.
     pub(crate) fn start_in(&self, group: &Utf8Path) -> Running {
         self.write_order();
-        let shim = self.shim();
-        let mut command = self.place.world.command("sh");
-        command.args(["-c", &format!("echo $$ > {group}/cgroup.procs && exec \"$@\""), "sh"]);
-        command.arg(shim.get_program()).args(shim.get_args());
-        command.envs(shim.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let command = run_in(group, &self.shim());
         Running::start(command)
     }
 

@@ -1,6 +1,7 @@
 //! Whether each machine's agent server is what the configuration believes it to be.
 
 use coord_agent::layout::Home;
+use coord_agent::shim::contain::survey;
 use coord_core::machine::Machine;
 use coord_proto::client::{Client, ClientError};
 use coord_proto::health::Health;
@@ -14,7 +15,7 @@ use crate::context::Context;
 
 pub(super) async fn checks(cx: &Context, config: &Config) -> Vec<Check> {
     let all = join_all(config.machines.iter().map(|it| look(cx, config, it))).await;
-    let mut checks: Vec<_> = all.into_iter().collect();
+    let mut checks: Vec<_> = all.into_iter().flatten().collect();
     if config.here.is_none() {
         let names: Vec<_> = config.machines.iter().map(|it| it.machine.name.as_str()).collect();
         let seen = format!("this host is called {}, which is none of {}", cx.host_name, names.join(", "));
@@ -27,10 +28,20 @@ pub(super) async fn checks(cx: &Context, config: &Config) -> Vec<Check> {
     checks
 }
 
-async fn look(cx: &Context, config: &Config, known: &MachineConfig) -> Check {
+/// A machine, and how it keeps runs within their limits, which decides how sure a limit is there.
+async fn look(cx: &Context, config: &Config, known: &MachineConfig) -> Vec<Check> {
+    let name = &known.machine.name;
+    let local = config.here.as_ref() == Some(name);
+    let (check, containment) = ask(cx, config, known, local).await;
+    // Where nobody answers here, what a command starts is kept as this process could keep it.
+    let containment = containment.or_else(|| local.then(survey));
+    let contained = containment.map(|it| Check::ok(format!("containment on {name}"), it));
+    std::iter::once(check).chain(contained).collect()
+}
+
+async fn ask(cx: &Context, config: &Config, known: &MachineConfig, local: bool) -> (Check, Option<String>) {
     let machine = &known.machine;
     let subject = format!("machine {}", machine.name);
-    let local = config.here.as_ref() == Some(&machine.name);
     let token = config.token(known, cx);
     // Here the token is the one that our own agent server made, and only another server's is not that one.
     let ours = local && known.token_file.is_none();
@@ -39,28 +50,26 @@ async fn look(cx: &Context, config: &Config, known: &MachineConfig) -> Check {
     let asking = token.clone().unwrap_or_else(|_| SecretString::from(""));
     let client = match Client::new(&machine.host, machine.port, asking) {
         Ok(client) => client,
-        Err(error) => return Check::fail(subject, chain(error), "coord doctor"),
+        Err(error) => return (Check::fail(subject, chain(error), "coord doctor"), None),
     };
     let health = match client.health().await {
         Ok(health) => health,
-        Err(error) => return silent(&subject, error, local, known, config),
+        Err(error) => return (silent(&subject, error, local, known, config), None),
     };
     if health.machine != machine.name {
         let seen = format!("the agent server at {} is the one of machine {}", client.url(), health.machine);
-        return Check::fail(
-            subject,
-            seen,
-            format!("correct `host` and `port` of {} in {}", machine.name, config.path),
-        );
+        let cure = format!("correct `host` and `port` of {} in {}", machine.name, config.path);
+        return (Check::fail(subject, seen, cure), None);
     }
-    match token {
+    let check = match token {
         Err(_) if unmade => stranger(subject, &client, known, config, cx),
         Err(problem) => Check::fail(subject, problem.clone(), cure_in(&problem)),
         Ok(_) => match client.repos().await {
             Err(error) if ours && is_unauthorised(&error) => stranger(subject, &client, known, config, cx),
             answer => accepted(subject, &client, &health, answer.err()),
         },
-    }
+    };
+    (check, Some(health.containment).filter(|it| !it.is_empty()))
 }
 
 /// Nobody answers as an agent server does.

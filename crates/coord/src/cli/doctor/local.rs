@@ -4,7 +4,6 @@ use std::os::unix::fs::MetadataExt as _;
 
 use camino::Utf8Path;
 use coord_agent::sandbox;
-use coord_agent::shim::contain::survey;
 use coord_git::program::{Git, ProgramError};
 use rustix::fs::{Access, access, statvfs};
 
@@ -21,7 +20,7 @@ const PREDECESSOR: [&str; 5] =
     ["board.json", "dispatched.json", "notified.json", "merge_queue.json", "agent_state.json"];
 
 pub(super) fn checks(cx: &Context) -> Vec<Check> {
-    let mut checks = vec![git(cx), home(&cx.home), disk(&cx.home), containment(), confinement(cx)];
+    let mut checks = vec![git(cx), home(&cx.home), disk(&cx.home), confinement(cx)];
     checks.extend(predecessor(&cx.home));
     checks
 }
@@ -99,11 +98,6 @@ fn disk(home: &Utf8Path) -> Check {
     } else {
         Check::ok("disk", seen)
     }
-}
-
-/// Whatever there is will do; what it is decides how sure a limit is.
-fn containment() -> Check {
-    Check::ok("containment", survey())
 }
 
 /// Whether workers could be confined. Where no repo asks for it, a run without is as it was asked for.
