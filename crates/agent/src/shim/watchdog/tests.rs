@@ -93,6 +93,20 @@ fn who_only_looks_at_the_clock_now_and_then_is_idle() {
 }
 
 #[test]
+fn a_tool_is_looked_at_often_enough_for_however_short_it_may_be_idle() {
+    for tool_idle in [1, 8, 3600] {
+        let limits = RunLimits { tool_idle: Some(tool_idle), ..LIMITS };
+        let busy =
+            |since: Duration| if since.as_secs() < 2 * tool_idle { much(since) } else { nothing(since) };
+        let mut dog = Watched::begin(&limits, 10 * tool_idle, Phase::Tool);
+        dog.heard(Phase::Tool);
+        let (cause, after) = dog.stops(busy);
+        assert_eq!(cause, StopCause::Overdue(TimeoutPhase::Idle));
+        assert!((2 * tool_idle..=3 * tool_idle + 15).contains(&after), "{tool_idle}: {after}");
+    }
+}
+
+#[test]
 fn a_run_ends_at_its_deadline_whatever_it_does() {
     for phase in [Phase::Model, Phase::Tool, Phase::Over] {
         let mut dog = Watched::begin(&LIMITS, 5, phase);
