@@ -210,7 +210,7 @@ impl Board {
     pub async fn unpushed_runs(&self) -> Result<Vec<Run>, Error> {
         let sql = select_runs!(
             "JOIN tasks ON tasks.repo = runs.repo AND tasks.number = runs.number
-             WHERE runs.state = 'ended' AND runs.kind = 'work' AND runs.fence = changes.fence
+             WHERE runs.state = 'ended' AND runs.kind <> 'test' AND runs.fence = changes.fence
              AND tasks.state = 'open' AND runs.ended NOT LIKE '%\"pushed\":true%'"
         );
         let rows = sqlx::query(sql).fetch_all(&self.pool).await;

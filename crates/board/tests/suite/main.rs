@@ -62,6 +62,7 @@ promises! {
     runs::a_test_needs_a_head_and_no_slot,
     runs::terminal_states_stay,
     runs::a_run_is_found_by_the_start_of_its_id,
+    runs::what_did_not_reach_origin_is_found_until_somebody_is_at_the_task_again,
     queue::a_queued_run_comes_back_with_what_was_said,
     queue::a_queued_run_has_the_lease_and_no_slot,
     queue::of_many_who_start_the_queue_each_run_has_one,

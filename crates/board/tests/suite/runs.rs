@@ -176,3 +176,34 @@ pub(crate) async fn a_run_is_found_by_the_start_of_its_id(place: &Place) {
         assert_eq!(count(nobody).await, 0, "{nobody}");
     }
 }
+
+pub(crate) async fn what_did_not_reach_origin_is_found_until_somebody_is_at_the_task_again(place: &Place) {
+    let board = place.board().await;
+    let unpushed = || async {
+        let runs = board.unpushed_runs().await.unwrap();
+        runs.iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    let refused = || Outcome::PushFailed { reason: "origin is away".to_owned() };
+    let git = |added, pushed| GitFacts { added, pushed, ..GitFacts::default() };
+    let task = add(&board, "api", "t").await.task;
+    // Each is of the newest attempt, whichever kind of agent work that is.
+    for (n, kind, outcome, git, found) in [
+        (1, RunKind::Work, refused(), git(Some(1), Some(false)), true),
+        (2, RunKind::Fix, refused(), git(Some(1), Some(false)), true),
+        (3, RunKind::Fix, Outcome::Done, git(Some(1), Some(true)), false),
+        (4, RunKind::Work, refused(), git(Some(2), None), true),
+        (5, RunKind::Work, Outcome::NoChange, git(Some(0), Some(false)), false),
+        (6, RunKind::Work, Outcome::Lost { reason: "reboot".to_owned() }, git(None, None), false),
+        (7, RunKind::Work, Outcome::STOPPED, git(Some(1), Some(false)), false),
+        (8, RunKind::Fix, Outcome::Dirty, git(Some(1), Some(false)), true),
+    ] {
+        let run = reserve(&board, n, &task, kind).await;
+        assert_eq!(unpushed().await, [], "run {n} is at it");
+        let RunState::Ended(end) = ended(outcome) else { panic!() };
+        let over = RunState::Ended(Box::new(RunEnd { git, ..*end }));
+        assert_eq!(board.move_run(run.id, over, at(9)).await.unwrap(), Moved::Moved);
+        assert_eq!(unpushed().await, if found { vec![id(n)] } else { vec![] }, "run {n}");
+    }
+    assert_eq!(board.close_task(&task, "no", at(10)).await.unwrap(), coord_board::Closing::Closed);
+    assert_eq!(unpushed().await, [], "nobody wants it any more");
+}
