@@ -77,20 +77,21 @@ fn parse(text: &str) -> Option<Span> {
     if named.trim().is_empty() {
         days = DAYS.map(|(_, day)| day).into();
     }
-    Some(Span { days, from: time(from)?, to: time(to)?, text: text.to_owned() })
+    Some(Span { days, from: time(from)?, to: end(to)?, text: text.to_owned() })
 }
 
 fn day(name: &str) -> Option<usize> {
     DAYS.iter().position(|(it, _)| name.trim().eq_ignore_ascii_case(it))
 }
 
-/// A time of the day; the end of it is the beginning of the next.
 fn time(text: &str) -> Option<Time> {
     let (hour, minute) = text.trim().split_once(':')?;
-    match (hour.parse().ok()?, minute.parse().ok()?) {
-        (24, 0) => Some(Time::midnight()),
-        (hour, minute) => Time::new(hour, minute, 0, 0).ok(),
-    }
+    Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
+}
+
+/// When a span ends, which may be with the day: that is the beginning of the next.
+fn end(text: &str) -> Option<Time> {
+    if text.trim() == "24:00" { Some(Time::midnight()) } else { time(text) }
 }
 
 impl Hours {
