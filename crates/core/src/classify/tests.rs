@@ -90,6 +90,20 @@ fn each_class_of_error_has_its_outcome() {
 }
 
 #[test]
+fn a_person_is_told_what_the_runtime_said_in_so_many_words_and_what_it_means_where_it_said_nothing() {
+    let told = |text: &str| {
+        let result = ResultFacts { is_error: true, text: text.to_owned(), ..ResultFacts::default() };
+        let facts = StreamFacts { error: Some(ErrorClass::AuthenticationFailed), ..stream(result) };
+        let ended = work(WorkerExit::Code(1), &facts, &clean());
+        let Outcome::Auth { message } = ended else { panic!("{ended}") };
+        message
+    };
+    assert_eq!(told(" Invalid API key · Please run /login\n"), "Invalid API key · Please run /login");
+    assert_eq!(told(" \n"), "the runtime is not logged in");
+    assert_eq!(told(&"é".repeat(1000)), "é".repeat(300));
+}
+
+#[test]
 fn every_ending_that_claude_has_a_word_for_is_told_apart() {
     let cases = [
         ("error_max_turns", "max_turns", "budget"),

@@ -297,3 +297,11 @@ fn a_run_that_starts_is_a_rival_of_those_behind_it_and_not_of_itself() {
         "{turns:?}"
     );
 }
+
+#[test]
+fn nothing_waits_for_longer_than_a_week() {
+    let waits = entry(1, Some("a"), TaskState::Open).run;
+    assert_eq!(leaves_at(&waits), waits.created_at + SignedDuration::from_hours(168));
+    let far_ahead = Run { created_at: Timestamp::MAX, ..waits };
+    assert_eq!(leaves_at(&far_ahead), Timestamp::MAX);
+}
