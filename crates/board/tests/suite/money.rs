@@ -1,6 +1,6 @@
 //! What may be spent is decided by what nobody is changing, and a run that goes on has lost nothing in between.
 
-use coord_board::{Board, Continuation, Ending, Moved, Placement, Reserved};
+use coord_board::{Board, Closing, Continuation, Ending, Moved, Placement, Reserved};
 use coord_core::budget::{Budget, Cap, Caps};
 use coord_core::event::Fact;
 use coord_core::money::Usd;
@@ -13,7 +13,7 @@ use coord_core::task::TaskRef;
 use coord_core::window::{Standing, Window};
 
 use crate::Place;
-use crate::world::{add, at, ended, id, new_run, on, reserve};
+use crate::world::{add, at, commit, ended, id, new_run, on, published, queue, reserve};
 
 fn usd(dollars: f64) -> Usd {
     Usd::from_dollars(dollars).unwrap()
@@ -103,6 +103,58 @@ pub(crate) async fn what_nobody_knows_goes_on_counting_as_reserved(place: &Place
         panic!("it cost who knows what")
     };
     assert_eq!((standing.spent, standing.frees_itself()), (usd(4.0), false));
+}
+
+pub(crate) async fn who_told_all_that_it_spent_gives_the_rest_back_and_who_was_cut_off_does_not(
+    place: &Place,
+) {
+    let board = place.open().await.unwrap();
+    let starts = async |n| {
+        let task = add(&board, "api", "a task").await.task;
+        let placement = Placement { budget: Some(Budget { slots: 1, ..daily(4.0) }), ..on("here", 8) };
+        let reserved = board.reserve_run(new_run(n, &task, RunKind::Work), placement, at(1)).await.unwrap();
+        matches!(reserved, Reserved::Run(_))
+    };
+    let ends = async |n, at_least| {
+        let mut end = end(Outcome::Done, Some(1.0));
+        end.report.usage.at_least = at_least;
+        assert_eq!(board.end_work(id(n), ending(end), at(9)).await.unwrap(), Moved::Moved);
+    };
+    assert!(starts(1).await);
+    assert_eq!(board.reserved(id(1)).await.unwrap(), Some(usd(4.0)));
+    ends(1, false).await;
+    assert!(starts(2).await);
+    assert_eq!(board.reserved(id(2)).await.unwrap(), Some(usd(3.0)));
+    ends(2, true).await;
+    assert!(!starts(3).await, "it may have spent all three");
+}
+
+pub(crate) async fn a_test_and_what_is_queued_take_no_share_of_what_is_left(place: &Place) {
+    let board = place.open().await.unwrap();
+    let tested = published(&board, 1, &commit(1)).await.task;
+    reserve(&board, 2, &tested, RunKind::Test).await;
+    let waits = add(&board, "api", "waits").await.task;
+    queue(&board, 3, &waits).await;
+    // Of eight slots, all are free for whoever comes first, and all but one for the next.
+    for (n, share) in [(4, 0.5), (5, 0.5), (6, 0.5)] {
+        let task = add(&board, "api", "a task").await.task;
+        let started = board.reserve_run(new_run(n, &task, RunKind::Work), capped(4.0), at(1)).await.unwrap();
+        assert!(matches!(started, Reserved::Run(_)), "{started:?}");
+        assert_eq!(board.reserved(id(n)).await.unwrap(), Some(usd(share)), "run {n}");
+    }
+}
+
+pub(crate) async fn nothing_goes_on_for_a_task_that_was_closed_meanwhile(place: &Place) {
+    let board = place.open().await.unwrap();
+    let task = add(&board, "api", "a task").await.task;
+    let run = queue(&board, 1, &task).await;
+    // It is only queued, so the task may be closed under it.
+    assert_eq!(board.close_task(&task, "no", at(2)).await.unwrap(), Closing::Closed);
+    let limited = end(Outcome::Limited { until: Some(at(900)) }, None);
+    let ending = Ending { then: Some(in_place_of(&run, 2)), ..ending(limited) };
+    assert_eq!(board.end_work(run.id, ending, at(9)).await.unwrap(), Moved::Moved);
+    assert_eq!(board.run(id(2)).await.unwrap(), None);
+    assert!(board.live_runs().await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_run_ends_together_with_what_it_spent_and_what_goes_on_in_its_place(place: &Place) {
