@@ -40,26 +40,20 @@ fn a_worker_that_leaves_nothing_has_leaked_nothing() {
 }
 
 #[test]
-fn a_server_leaves_the_cgroup_that_was_handed_over_to_it_to_runs() {
+fn the_groups_of_runs_come_beside_a_server_whose_group_above_was_handed_over() {
     let Some(given) = HandedOver::make() else { return };
     let fleet = fleet();
-    let server = fleet.serve_by(run_in(given.path(), &fleet.server(env!("CARGO_BIN_EXE_coord"))));
+    let _server = fleet.serve_by(run_in(&given.inner(), &fleet.server(env!("CARGO_BIN_EXE_coord"))));
     let body = "```sh\ncat /proc/self/cgroup > ~/worker; cat /proc/$PPID/cgroup > ~/shim\n```\n";
     let run = fleet.assign(fleet.add(&["Look around", "--body", body]));
     assert_eq!(fleet.wait(&run)["outcome"]["kind"], "no-change");
-    let unified = |path: String| {
-        let groups = fs_err::read_to_string(path).unwrap();
-        groups.lines().find_map(|it| it.strip_prefix("0::")).unwrap().to_owned()
-    };
     let name = given.path().file_name().unwrap();
-    let (home, pid) = (fleet.home(), server.pid());
-    for (whose, below) in [
-        (format!("/proc/{pid}/cgroup"), "coord.server".to_owned()),
-        (format!("{home}/shim"), "coord.server".to_owned()),
-        (format!("{home}/worker"), format!("coord-{run}")),
-    ] {
-        let group = unified(whose.clone());
+    for (whose, below) in [("shim", "inner".to_owned()), ("worker", format!("coord-{run}"))] {
+        let groups = fs_err::read_to_string(fleet.home().join(whose)).unwrap();
+        let group = groups.lines().find_map(|it| it.strip_prefix("0::")).unwrap();
         assert!(group.ends_with(&format!("/{name}/{below}")), "{whose}: {group}");
     }
     assert!(!given.path().join(format!("coord-{run}")).exists());
+    let seen = fleet.coord(["doctor"]).stdout;
+    assert!(seen.contains("containment on here: processes of a run are kept together by a cgroup"), "{seen}");
 }

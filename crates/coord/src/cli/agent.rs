@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use coord_agent::layout::Home;
 use coord_agent::server::{Options, ServerError};
-use coord_agent::shim::contain::{adopt_orphans, step_aside};
+use coord_agent::shim::contain::adopt_orphans;
 use coord_core::name::MachineName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,11 +88,6 @@ pub async fn run(args: &Args, cx: &Context, ui: &Ui) -> Result<(), CliError> {
     adopt_orphans().map_err(|error| {
         CliError::new(ErrorKind::Failed, "cannot adopt what a shim that dies leaves behind").because(error)
     })?;
-    if let Err(error) = step_aside() {
-        tracing::warn!(
-            "no limit of a run is enforced: cannot leave the cgroup of this service to runs: {error}"
-        );
-    }
     let shutdown = until_told()?;
     coord_agent::server::run(options, listener, shutdown).await.map_err(refused)
 }

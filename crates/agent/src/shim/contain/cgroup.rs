@@ -2,15 +2,15 @@
 //! its environment.
 //!
 //! A run's group is made below the group that the shim itself is in; or beside it, where the system has handed over the
-//! group above to whoever runs there. Nobody else's part of the hierarchy is touched. Where it may not be made there is
-//! none, and the run is kept together by other means.
+//! group above to whoever runs there (systemd's `Delegate=` with `DelegateSubgroup=`). Nobody else's part of the
+//! hierarchy is touched. Where it may not be made there is none, and the run is kept together by other means.
 //!
 //! A group that processes are in cannot have its unified controllers limit the groups below it. So on a system that
-//! has no others, memory and processes are limited by the kernel only where the group above was handed over: systemd
-//! does so by `Delegate=`, to the very group that a service is in, unless `DelegateSubgroup=` puts the service one
-//! below. An agent server that finds itself in such a group goes one below by itself ([`step_aside`]).
+//! has no others, memory and processes are limited by the kernel only where the group above was handed over.
 //!
-//! Deliberately absent: asking systemd for a group where it has handed over none.
+//! Deliberately absent: moving coord itself to another place of the hierarchy. A systemd that knows no
+//! `DelegateSubgroup=` puts a service that it restarts into the group that it has handed over, which it cannot while
+//! that limits the groups of runs that go on.
 
 use std::fmt;
 use std::io;
@@ -20,8 +20,6 @@ use fs_err as fs;
 
 /// What the names of the groups begin with that coord makes.
 const PREFIX: &str = "coord-";
-/// What the group is called that an agent server makes for itself and for shims.
-const SERVER: &str = "coord.server";
 
 /// The hierarchies that a run may have a group in. The unified one can do all of it where its controllers are not
 /// bound to the others, which are older.
@@ -133,24 +131,6 @@ impl Group {
         }
         found
     }
-}
-
-/// Moves this process one group below the one that it is in, if that was handed over to it. What it starts from then on
-/// is there as well, and the groups of runs come beside it.
-///
-/// # Errors
-/// When the system does not let it. Limits are then advisory.
-pub fn step_aside() -> io::Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let own = fs::read_to_string("/proc/self/cgroup")?;
-    let place = place_in(&mounts, &own, Hierarchy::Unified).filter(|it| is_handed_over(it));
-    let Some(below) = place.map(|it| it.join(SERVER)) else { return Ok(()) };
-    if let Err(error) = fs::create_dir(&below)
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
-    }
-    join(&below)
 }
 
 /// Whether the system has left everything below a group to whoever runs there.

@@ -37,7 +37,6 @@ mod orphan;
 
 pub(super) use caps::Caps;
 pub(super) use census::Census;
-pub use cgroup::step_aside;
 pub(crate) use hunt::Swept;
 pub use orphan::adopt_orphans;
 pub(crate) use orphan::{PARENT, bury_adopted};
