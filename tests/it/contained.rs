@@ -1,6 +1,7 @@
 //! What a worker leaves behind, and what is said of it.
 
-use coord_testkit::cgroup::{HandedOver, run_in};
+use coord_testkit::cgroup::{HandedOver, group_of, run_in};
+use coord_testkit::poll::{PATIENCE, wait_for};
 
 use crate::fleet::{Fleet, text};
 
@@ -44,15 +45,18 @@ fn the_groups_of_runs_come_beside_a_server_whose_group_above_was_handed_over() {
     let Some(given) = HandedOver::make() else { return };
     let fleet = fleet();
     let _server = fleet.serve_by(run_in(&given.inner(), &fleet.server(env!("CARGO_BIN_EXE_coord"))));
-    let body = "```sh\ncat /proc/self/cgroup > ~/worker; cat /proc/$PPID/cgroup > ~/shim\n```\n";
-    let run = fleet.assign(fleet.add(&["Look around", "--body", body]));
-    assert_eq!(fleet.wait(&run)["outcome"]["kind"], "no-change");
+    let number = fleet.add(&["Wait", "--body", "```sh\nwhile ! [ -e ~/go ]; do sleep 0.05; done\n```\n"]);
+    let run = fleet.assign(number);
+    let (shim, worker) = (fleet.shim_pid(&run), fleet.worker_pid(&run));
     let name = given.path().file_name().unwrap();
-    for (whose, below) in [("shim", "inner".to_owned()), ("worker", format!("coord-{run}"))] {
-        let groups = fs_err::read_to_string(fleet.home().join(whose)).unwrap();
-        let group = groups.lines().find_map(|it| it.strip_prefix("0::")).unwrap();
-        assert!(group.ends_with(&format!("/{name}/{below}")), "{whose}: {group}");
+    for (pid, below) in [(worker, format!("coord-{run}")), (shim, "inner".to_owned())] {
+        wait_for("everybody to be in their group", PATIENCE, || {
+            let group = group_of(pid);
+            if group.ends_with(&format!("/{name}/{below}")) { Ok(()) } else { Err(group) }
+        });
     }
+    fleet.write("home/go", "");
+    assert_eq!(fleet.wait(&run)["outcome"]["kind"], "no-change");
     assert!(!given.path().join(format!("coord-{run}")).exists());
     let seen = fleet.coord(["doctor"]).stdout;
     assert!(seen.contains("containment on here: processes of a run are kept together by a cgroup"), "{seen}");

@@ -66,3 +66,10 @@ pub fn run_in(group: &Utf8Path, command: &Command) -> Command {
     }
     inside
 }
+
+/// The unified group that a process is in; empty where there is no such process.
+#[must_use]
+pub fn group_of(pid: u32) -> String {
+    let groups = fs_err::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().find_map(|it| it.strip_prefix("0::")).unwrap_or_default().to_owned()
+}

@@ -7,7 +7,7 @@ use coord_agent::shim::contain::adopt_orphans;
 use coord_core::outcome::{Outcome, WorkerExit};
 use coord_core::run::{Leaked, RunEnd};
 use coord_proto::event::{Event, EventKind, Leak};
-use coord_testkit::cgroup::HandedOver;
+use coord_testkit::cgroup::{HandedOver, group_of};
 use coord_testkit::need;
 use coord_testkit::poll::{PATIENCE, wait_for};
 use coord_testkit::world::Running;
@@ -96,16 +96,19 @@ fn the_marker_alone_ends_all_that_a_worker_hides_with_its_environment() {
 fn beside_a_shim_whose_group_above_was_handed_over_runs_have_theirs() {
     let place = Place::new();
     let Some(above) = HandedOver::make() else { return };
-    let run = place.command(1, "cat /proc/self/cgroup; cat /proc/$PPID/cgroup; sleep 1000");
+    let run = place.command(1, "sleep 1000");
     let shim = run.start_in(&above.inner());
-    wait_for("what groups they are in", PATIENCE, || {
-        let lines = crate::fixture::raw_lines(&run.events());
-        let lines: Vec<_> = lines.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect();
-        let unified: Vec<_> = lines.iter().filter_map(|it| it.strip_prefix("0::")).collect();
-        let [worker, shim] = unified[..] else { return Err(format!("{lines:?}")) };
-        assert!(worker.ends_with(&format!("-above/coord-{}", run.order.spec.run)), "{worker}");
-        assert!(shim.ends_with("-above/inner"), "{shim}");
-        Ok(())
+    wait_for("everybody to be in their group", PATIENCE, || {
+        let started = run.events().into_iter().find_map(|it| {
+            let EventKind::Started { pid, .. } = it.event else { return None };
+            Some(pid)
+        });
+        let worker = started.map(group_of).unwrap_or_default();
+        let groups = (worker, group_of(shim.pid()));
+        let below = format!("-above/coord-{}", run.order.spec.run);
+        // The shim has been in there as well, to start the worker.
+        let right = groups.0.ends_with(&below) && groups.1.ends_with("-above/inner");
+        if right { Ok(()) } else { Err(format!("{groups:?}")) }
     });
     run.stop();
     run.ended(shim);
