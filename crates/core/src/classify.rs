@@ -65,6 +65,8 @@ pub struct StreamFacts {
     pub stuck: Option<String>,
     /// Whether this runtime always ends with a result event when it ends well.
     pub result_expected: bool,
+    /// Whether it got over an error before its result, of which its exit status tells all the same.
+    pub overcame: bool,
 }
 
 /// The fields of a result event that decide.
@@ -158,6 +160,7 @@ fn failure_of(exit: WorkerExit, stream: &StreamFacts) -> Option<Outcome> {
     }
     match exit {
         WorkerExit::Code(0) => None,
+        WorkerExit::Code(_) if stream.overcame => None,
         WorkerExit::Code(_) | WorkerExit::Signal(_) => {
             Some(Outcome::Crashed { how: format!("{exit} after a result that was no error") })
         }

@@ -6,6 +6,9 @@
 //!   with status 0.
 //! - A tool is told once it has ended. One that would need a person's word is rejected, the step ends with the reason
 //!   `tool-calls`, and so does the process, with status 0.
+//! - A conversation that is too long for the model is an error, after which it has the model sum it up, and then goes on
+//!   with words that it puts into the mouth of the user. One that stays too long it shortens for ever.
+//! - Its exit status is 1 once there was an error, though it got over it.
 //! - What a step cost is that step's own, and the whole is their sum.
 //! - A program that cannot begin (no such session) says so on its standard error and ends with status 1.
 
@@ -22,6 +25,9 @@ use serde_json::Value;
 use super::json::{self, brief, subject, text};
 use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
+
+/// How often a conversation may be too long before anything is done in it.
+const OVERFLOWS: u32 = 3;
 
 /// opencode, without a terminal.
 #[derive(Debug)]
@@ -90,6 +96,12 @@ struct Reader {
     /// The tool that was rejected in the step at hand.
     rejected: Option<String>,
     complaint: Option<String>,
+    /// Whether there was an error.
+    failed: bool,
+    /// How often the conversation was too long since anything was done in it.
+    overflows: u32,
+    /// Whether it is being summed up.
+    shortens: bool,
 }
 
 impl super::Reader for Reader {
@@ -99,7 +111,8 @@ impl super::Reader for Reader {
 
     /// A tool may be at work whenever it is not over: nothing is heard of one before it has ended.
     fn phase(&self) -> Phase {
-        if self.facts.result.is_some() { Phase::Over } else { Phase::Tool }
+        let hopes = self.shortens && self.overflows < OVERFLOWS;
+        if self.facts.result.is_some() && !hopes { Phase::Over } else { Phase::Tool }
     }
 
     fn complaint(&mut self, line: &str) {
@@ -131,17 +144,32 @@ impl Reader {
         }
         let part = &line["part"];
         match line["type"].as_str().unwrap_or_default() {
-            // Whatever ended before, it goes on.
-            "step_start" => self.facts.result = None,
-            "text" => {
+            "step_start" if !self.shortens => self.goes_on(),
+            // Not its own words, but what it tells itself in the name of the user.
+            "text" if part["synthetic"] == true => {
+                self.shortens = false;
+                self.goes_on();
+            }
+            "text" if !self.shortens => {
                 let said = text(&part["text"]);
                 self.report.text = Some(shorten(&said, 4000));
                 words(said, &mut self.facts.stuck, events);
             }
-            "tool_use" => self.tool(part, events),
+            "tool_use" => {
+                self.overflows = 0;
+                self.goes_on();
+                self.tool(part, events);
+            }
             "step_finish" => self.step(part, events),
             "error" => self.error(&line["error"], events),
             _ => {}
+        }
+    }
+
+    /// Whatever ended before, it goes on, unless that has led nowhere too often.
+    fn goes_on(&mut self) {
+        if self.overflows < OVERFLOWS {
+            self.facts.result = None;
         }
     }
 
@@ -169,9 +197,11 @@ impl Reader {
         }
         self.used(&part["tokens"]);
         let reason = part["reason"].as_str().unwrap_or_default();
-        if reason == "tool-calls" {
+        if reason == "tool-calls" || self.shortens {
             return;
         }
+        self.overflows = 0;
+        self.facts.overcame = self.failed;
         self.rejected = None;
         self.facts.error = None;
         let mut result = json::success(reason, self.report.text.as_deref().unwrap_or_default());
@@ -201,6 +231,9 @@ impl Reader {
             if name == "ProviderAuthError" { Some(ErrorClass::AuthenticationFailed) } else { None };
         let status = data["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok());
         let too_long = name == "ContextOverflowError" || message.contains("context length");
+        self.failed = true;
+        self.shortens = too_long;
+        self.overflows += u32::from(too_long);
         let ending = match name {
             "MessageAbortedError" => Some("aborted"),
             _ if too_long => Some("prompt_too_long"),

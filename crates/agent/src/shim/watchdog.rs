@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::runtime::Phase;
 
-/// How long a worker may stay that has told its last result and has nothing left to do.
+/// How long a worker may stay that has told its last result and has nothing left to do, whatever it goes on to say.
 const LINGER: Duration = Duration::from_secs(10);
 /// How often the processes are looked at while a tool is silent, for a tool that may be so for long.
 const SELDOM: Duration = Duration::from_secs(15);
@@ -59,7 +59,7 @@ pub(super) struct Watchdog {
     started: Instant,
     /// When the worker last printed something, if it has.
     heard: Option<Instant>,
-    /// When it last gave a sign of life of any kind.
+    /// When it last gave a sign of life of any kind, or when it was over.
     alive: Instant,
     /// When the processes were last looked at.
     looked: Instant,
@@ -86,7 +86,10 @@ impl Watchdog {
     /// The worker has printed something, and is in this phase now.
     pub(super) fn heard(&mut self, phase: Phase, now: Instant) {
         self.heard = Some(now);
-        self.alive = now;
+        // Whatever it says once it is over does not make it stay longer.
+        if [self.phase, phase] != [Phase::Over; 2] {
+            self.alive = now;
+        }
         self.phase = phase;
     }
 

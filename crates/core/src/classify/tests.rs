@@ -166,6 +166,17 @@ fn a_worker_without_a_result_crashed() {
 }
 
 #[test]
+fn an_exit_status_that_tells_of_an_error_which_was_got_over_tells_nothing() {
+    let after = |result, overcame| StreamFacts { overcame, ..stream(result) };
+    let ended = |overcame, exit| work(exit, &after(ResultFacts::default(), overcame), &clean());
+    assert_eq!(ended(false, WorkerExit::Code(1)).as_str(), "crashed");
+    assert_eq!(ended(true, WorkerExit::Code(1)), Outcome::Done);
+    assert_eq!(ended(true, WorkerExit::Signal(9)).as_str(), "crashed");
+    let failed = ResultFacts { is_error: true, ..ResultFacts::default() };
+    assert_eq!(work(WorkerExit::Code(1), &after(failed, true), &clean()).as_str(), "failed");
+}
+
+#[test]
 fn a_worker_that_owes_no_result_is_judged_by_its_exit_and_git() {
     let quiet = StreamFacts::default();
     assert_eq!(work(WorkerExit::Code(0), &quiet, &clean()), Outcome::Done);

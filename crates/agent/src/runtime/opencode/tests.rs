@@ -89,6 +89,46 @@ fn an_error_is_told_by_its_name_or_its_status() {
     assert_eq!(failed("MessageAbortedError", None, ""), "interrupted");
 }
 
+const TOO_LONG: &str =
+    r#"{"type":"error","sessionID":"s-1","error":{"name":"ContextOverflowError","data":{"message":"long"}}}"#;
+const SUMMARY: &str = r#"{"type":"text","sessionID":"s-1","part":{"text":"STUCK: so far"}}"#;
+const GO_ON: &str =
+    r#"{"type":"text","sessionID":"s-1","part":{"text":"STUCK: not my words","synthetic":true}}"#;
+
+#[test]
+fn a_conversation_is_summed_up_and_goes_on() {
+    let mut reader = Reader::default();
+    let mut phase = |line: &str| {
+        reader.line(line, &mut Vec::new());
+        reader.phase()
+    };
+    for line in [TOO_LONG, START, SUMMARY, LAST_STEP, GO_ON, START] {
+        assert_eq!(phase(line), Phase::Tool, "{line}");
+    }
+    assert_eq!(phase(LAST_STEP), Phase::Over);
+    let (facts, report) = Box::new(reader).finish(WorkerExit::Code(0));
+    assert_eq!((facts.stuck, facts.result.map(|it| it.is_error)), (None, Some(false)));
+    assert_eq!(report.usage.tokens.map(|it| it.input), Some(20), "the summary is paid for too");
+    let lines = [TOO_LONG, START, SUMMARY, LAST_STEP, GO_ON, START, LAST_STEP];
+    assert_eq!(read(&lines, 1).1, Outcome::NoChange, "it ends with status 1 once there was an error");
+}
+
+#[test]
+fn it_is_over_when_a_conversation_stays_too_long_and_nothing_is_done() {
+    let again = [TOO_LONG, START, SUMMARY, LAST_STEP, GO_ON];
+    let tool = r#"{"type":"tool_use","sessionID":"s-1","part":{"tool":"bash","callID":"c","state":{}}}"#;
+    let lines = |times: usize| again.iter().copied().cycle().take(again.len() * times);
+    let phase_after = |lines: &mut dyn Iterator<Item = &str>| {
+        let mut reader = Reader::default();
+        lines.for_each(|it| assert_eq!(reader.line(it, &mut Vec::new()), Shape::Json));
+        reader.phase()
+    };
+    assert_eq!(phase_after(&mut lines(2)), Phase::Tool);
+    assert_eq!(phase_after(&mut lines(3)), Phase::Over);
+    assert_eq!(phase_after(&mut lines(2).chain([tool]).chain(lines(2))), Phase::Tool);
+    assert_eq!(read(&lines(3).collect::<Vec<_>>(), 0).1.as_str(), "context");
+}
+
 #[test]
 fn a_session_that_is_missing_is_said_without_colours() {
     let mut reader = Box::<Reader>::default();

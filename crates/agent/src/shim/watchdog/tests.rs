@@ -124,7 +124,9 @@ fn a_run_ends_at_its_deadline_whatever_it_does() {
 fn who_has_told_its_result_and_has_nothing_to_do_may_stay_ten_seconds() {
     let mut dog = Watched::begin(&LIMITS, 1000, Phase::Model);
     dog.heard(Phase::Over);
-    assert_eq!(dog.stops(much), (StopCause::Lingered, 10));
+    dog.now += Duration::from_secs(4);
+    dog.heard(Phase::Over);
+    assert_eq!(dog.stops(much), (StopCause::Lingered, 6));
     dog.heard(Phase::Tool);
     assert_eq!(dog.stops(nothing).0, StopCause::Overdue(TimeoutPhase::Idle));
 }
