@@ -8,7 +8,8 @@
 //! - A program that cannot begin (no such session) says so on its standard error and ends with status 1.
 //!
 //! Its sandbox lets a command write in the worktree alone, and keeps a `.git` read-only. A worker that may not commit
-//! does nothing of use, so the repo store and the worktree's own part of it are named as writable.
+//! does nothing of use, so the repo store and the worktree's own part of it are named as writable. No command reaches a
+//! socket either, so `coord report` does not work there; the tools do, which codex starts outside of it.
 
 use std::collections::BTreeMap;
 

@@ -121,8 +121,8 @@ impl super::Reader for Reader {
                 41 => self.facts.error = Some(ErrorClass::AuthenticationFailed),
                 53 => result.subtype = "error_max_turns".to_owned(),
                 130 => result.terminal_reason = Some("aborted".to_owned()),
-                // From 400 up to 503, by what is left of them.
-                144..=247 if result.is_error && result.api_status.is_none() => {
+                // From 400 up to 504, by what is left of them.
+                144..=248 if result.is_error && result.api_status.is_none() => {
                     result.api_status = u16::try_from(code + 256).ok();
                 }
                 _ => {}
