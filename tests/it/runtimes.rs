@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use coord_testkit::agent::Agent;
 use coord_testkit::model::{Model, Step, bash, error, over_limit, say};
 use coord_testkit::need;
@@ -29,6 +30,14 @@ pub(crate) fn fleet(agent: Agent) -> Option<Fleet> {
         &format!("runtime: {name}\nruntimes:\n  {name}: {{pass_env: [{passed}]}}\n"),
     );
     Some(fleet)
+}
+
+/// Lets the model of the agent with these settings play a script whoever asks it.
+fn play(fleet: &Fleet, settings: &str, steps: impl IntoIterator<Item = Step>) {
+    let settings = fleet.home().join(settings);
+    let asked = fleet.model.scenario("any", steps);
+    let text = fs_err::read_to_string(&settings).unwrap().replace(&fleet.model.url(), &asked);
+    fs_err::write(settings, text).unwrap();
 }
 
 /// How a run ended on its machine, whatever a coordinator makes of it.
@@ -81,16 +90,17 @@ fn failures_have_their_names(agent: Agent, cases: &[(Step, &str)]) {
 
 fn a_stop_in_the_middle_of_a_tool_leaves_nothing(agent: Agent) {
     let Some(fleet) = fleet(agent) else { return };
-    let mark = fleet.dir().join("mark");
-    let tool = format!("echo unsaved > a; echo $$ > {mark}.new; mv {mark}.new {mark}; sleep 1000");
-    let number = fleet.task("Take long", [bash(&tool)]);
-    // What codex runs may write in its worktree and nowhere else, unless it is told otherwise.
+    // In the worktree, because opencode rejects what names a place outside of it.
+    let tool = "echo unsaved > a; echo $$ > mark.new; mv mark.new mark; sleep 1000";
+    let number = fleet.task("Take long", [bash(tool)]);
+    // What codex runs in its sandbox has another number there.
     if agent == Agent::Codex {
         fleet.reconfigure("codex: {", "codex: {permission_mode: danger-full-access, ");
     }
     let run = fleet.assign(number);
-    wait_for("the tool to run", LONG, || {
-        if mark.exists() { Ok(()) } else { Err(format!("{:#?}", fleet.events(&run))) }
+    let mark = wait_for("the tool to run", LONG, || {
+        let mut marks = fleet.worktrees().into_iter().map(|it| Utf8PathBuf::from(it).join("mark"));
+        marks.find(|it| it.exists()).ok_or_else(|| format!("{:#?}", fleet.events(&run)))
     });
     let tool = fs_err::read_to_string(&mark).unwrap().trim().parse().unwrap();
     let stopped = fleet.coord(["--json", "stop", &run]).success().json()["data"]["run"].clone();
@@ -135,19 +145,67 @@ fn the_failures_of_gemini_have_their_names() {
         (error(401, "no such key"), "auth"),
         (error(413, "too long"), "context"),
         (error(400, "nonsense"), "failed"),
+        (error(429, "too many requests"), "limited"),
+        (error(500, "broken"), "transient"),
+        (error(529, "busy"), "transient"),
     ];
     failures_have_their_names(Agent::Gemini, &cases);
 }
 
 #[test]
 fn the_failures_of_opencode_have_their_names() {
-    // A conversation that is too long it makes shorter and goes on; it is no failure.
     let cases = [
         (error(402, "no credit"), "credit"),
         (error(401, "no such key"), "auth"),
-        (error(400, "nonsense"), "failed"),
+        (error(400, "no"), "failed"),
     ];
     failures_have_their_names(Agent::OpenCode, &cases);
+}
+
+#[test]
+fn what_opencode_tries_again_in_vain_has_its_name() {
+    let cases = [(error(429, "too many requests"), "limited"), (error(529, "busy"), "transient")];
+    // It goes on trying for more than a minute, unless it is told when.
+    let cases = cases.map(|(step, wanted)| (step.header("retry-after", "1"), wanted));
+    failures_have_their_names(Agent::OpenCode, &cases);
+}
+
+/// A run of opencode whose model answers its work with `steps`, and what is no work with `summary`. What is left of a
+/// conversation that was made shorter does not tell whose it is.
+fn shortened(summary: Step, steps: impl IntoIterator<Item = Step>) -> Option<(Fleet, String)> {
+    let fleet = fleet(Agent::OpenCode)?;
+    play(&fleet, ".config/opencode/opencode.json", steps);
+    fleet.model.on_small_talk(summary);
+    let run = fleet.assign(fleet.add(&["Add a word about the sea"]));
+    Some((fleet, run))
+}
+
+#[test]
+fn opencode_goes_on_with_a_conversation_that_it_has_made_shorter() {
+    // That takes longer than a worker may stay that has told its result.
+    let summary = say("A summary.\nSTUCK: no").delayed(Duration::from_secs(12));
+    let mut steps = work();
+    steps.insert(1, error(413, "too long"));
+    let Some((fleet, run)) = shortened(summary, steps) else { return };
+    let ended = fleet.wait(&run);
+    assert_eq!(ended["outcome"]["kind"], "done", "{ended}\n{:#?}", fleet.events(&run));
+    fleet.model.assert_drained();
+}
+
+#[test]
+fn opencode_ends_a_conversation_that_cannot_be_made_shorter() {
+    let too_long = error(413, "too long").forever();
+    let Some((fleet, run)) = shortened(too_long.clone(), [too_long]) else { return };
+    let end = end(&fleet, &run);
+    assert_eq!(end["outcome"]["kind"], "context", "{end}\n{:#?}", fleet.events(&run));
+}
+
+#[test]
+fn opencode_is_ended_when_a_conversation_stays_too_long_however_short_it_is_made() {
+    let Some((fleet, run)) = shortened(say("A summary."), [error(413, "too long").forever()]) else { return };
+    let end = end(&fleet, &run);
+    assert_eq!(end["outcome"]["kind"], "context", "{end}\n{:#?}", fleet.events(&run));
+    fleet.assert_nothing_runs_without_the_server();
 }
 
 #[test]
@@ -158,6 +216,11 @@ fn codex_is_stopped_in_the_middle_of_a_tool() {
 #[test]
 fn gemini_is_stopped_in_the_middle_of_a_tool() {
     a_stop_in_the_middle_of_a_tool_leaves_nothing(Agent::Gemini);
+}
+
+#[test]
+fn opencode_is_stopped_in_the_middle_of_a_tool() {
+    a_stop_in_the_middle_of_a_tool_leaves_nothing(Agent::OpenCode);
 }
 
 #[test]
@@ -192,10 +255,7 @@ fn check(fleet: &Fleet, arguments: &[&str], subject: &str) -> Option<Value> {
 #[test]
 fn doctor_looks_at_what_is_here_and_asks_what_does_the_work() {
     let Some(fleet) = fleet(Agent::Codex) else { return };
-    let settings = fleet.home().join(".codex/config.toml");
-    let asked = fleet.model.scenario("probe", [say("ok")]);
-    let text = fs_err::read_to_string(&settings).unwrap().replace(&fleet.model.url(), &asked);
-    fs_err::write(settings, text).unwrap();
+    play(&fleet, ".codex/config.toml", [say("ok")]);
     let version = check(&fleet, &[], "codex").unwrap();
     assert!(version["seen"].as_str().unwrap().starts_with("codex-cli "), "{version}");
     assert_eq!(

@@ -50,10 +50,12 @@ impl Agent {
                 vec![("LOOP_KEY", "dummy".to_owned())]
             }
             Self::Gemini => {
+                // It tries ten times, which is five minutes.
+                let general = json!({ "enableAutoUpdate": false, "maxAttempts": 2 });
                 let settings = json!({
                     "security": { "auth": { "selectedType": "gemini-api-key" } },
                     "privacy": { "usageStatisticsEnabled": false },
-                    "general": { "enableAutoUpdate": false },
+                    "general": general,
                     "model": { "name": "gemini-2.5-pro" },
                 });
                 world.write("home/.gemini/settings.json", &settings.to_string());

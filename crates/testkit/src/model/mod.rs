@@ -57,6 +57,8 @@ struct State {
     sessions: BTreeMap<String, String>,
     requests: Vec<Request>,
     unscripted: Vec<String>,
+    /// The answer to what brings no tools; a title, unless it is scripted.
+    small_talk: Option<Step>,
 }
 
 /// Who reads a script: the worker itself, or its subagents.
@@ -131,6 +133,11 @@ impl Model {
         self.add(Reader::Subagent(of.into()), steps);
     }
 
+    /// Answers what a CLI asks beside its work, which brings no tools: for a title, or for a summary of the conversation.
+    pub fn on_small_talk(&self, step: Step) {
+        self.state.lock().small_talk = Some(step);
+    }
+
     fn add(&self, reader: Reader, steps: impl IntoIterator<Item = Step>) {
         self.state.lock().scripts.entry(reader).or_default().extend(steps);
     }
@@ -200,6 +207,13 @@ impl Shared {
         state.requests.push(request.clone());
         drop(state);
         step.resolved(request)
+    }
+
+    /// Records a request that brings no tools and takes the step that answers it.
+    fn chat(&self, request: Request) -> Step {
+        let mut state = self.lock();
+        state.requests.push(request);
+        state.small_talk.clone().unwrap_or_else(|| say("A title"))
     }
 
     fn record(&self, request: Request) {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::dialect::Refusal;
-use super::step::{Act, Block, Message, say};
+use super::step::{Act, Block, Message};
 use super::{Dialect, Request, Shared, Step};
 
 /// Serves until `shutdown`; connections that are still open then are cut.
@@ -44,16 +44,15 @@ async fn handle(State(state): State<Shared>, parts: Parts, body: Bytes) -> Resul
     if request.is_agent() {
         return Ok(perform(state.answer(&request), &asked).await);
     }
-    let response = if request.path.ends_with("/v1/messages/count_tokens") {
-        axum::Json(json!({ "input_tokens": 10 })).into_response()
-    } else if request.dialect().is_some() {
-        // What has no tools is small talk of the CLI with itself, such as a title for the session.
-        perform(say("A title"), &asked).await
-    } else {
-        failure(404, "there is nothing here")
-    };
+    if request.path.ends_with("/v1/messages/count_tokens") {
+        state.record(request);
+        return Ok(axum::Json(json!({ "input_tokens": 10 })).into_response());
+    }
+    if request.dialect().is_some() {
+        return Ok(perform(state.chat(request), &asked).await);
+    }
     state.record(request);
-    Ok(response)
+    Ok(failure(404, "there is nothing here"))
 }
 
 /// When the usage window of a scripted refusal is over.
