@@ -57,7 +57,7 @@ fn it_says_which_limits_are_enforced_and_leaves_no_cgroup() {
     let repo = world.repo("api");
     world.config(&config(&format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
     let seen = check(&world, "containment on box")["seen"].as_str().unwrap().to_owned();
-    for what in ["kept together by", "memory: ", "processes: ", "disk: advisory"] {
+    for what in ["kept together by", "memory: ", "processes: ", "disk: advisory", "log: enforced"] {
         assert!(seen.contains(what), "no {what:?} in {seen}");
     }
     assert!(world.coord(["doctor"]).stdout.contains(&seen));

@@ -77,7 +77,8 @@ pub fn survey() -> String {
         // One that stays is empty, and named after coord.
         group.remove().ok();
     }
-    format!("processes of a run are kept together by {by}; limits on {}", caps.survey())
+    // A log is written by the shim itself.
+    format!("processes of a run are kept together by {by}; limits on {}, log: enforced", caps.survey())
 }
 
 /// Where the groups of a run are going to be, in each hierarchy that there is.
