@@ -187,6 +187,8 @@ fn nothing_that_looks_like_a_secret_goes_to_origin_without_a_word_and_none_is_ev
     let commit = fleet.api.refs().remove(&reference).expect("origin has it");
     assert_eq!(said(&fleet, &["rescue", "list"])["rescues"][0]["commit"], commit.as_str());
     assert_eq!(said(&fleet, &["rescue", "list"])["rescues"][0]["pushed"], true);
+    let why = fleet.coord(["why", &run]).success().stdout;
+    assert!(why.contains("was pushed although it seems to hold secrets: it is a fixture"), "{why}");
     let log = fs_err::read_to_string(fleet.coord_home().join("agent/agent.log")).unwrap();
     assert!(log.contains("it is a fixture") && !log.contains(&secret), "{log}");
 }

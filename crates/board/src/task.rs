@@ -219,6 +219,19 @@ impl Board {
         transition.commit(task, &fact, now).await
     }
 
+    /// Writes down that a person had rescued work of the task pushed to origin, and why although it seems to hold
+    /// secrets.
+    pub async fn note_rescue_pushed(
+        &self,
+        task: &TaskRef,
+        run: RunId,
+        anyway: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let transition = self.transition("note that rescued work was pushed").await?;
+        transition.commit(task, &Fact::RescuePushed { run, anyway }, now).await
+    }
+
     /// Closes a task that is no longer wanted, and its pull request with it.
     pub async fn close_task(&self, task: &TaskRef, reason: &str, now: Timestamp) -> Result<Closing, Error> {
         let mut transition = self.transition("close a task").await?;

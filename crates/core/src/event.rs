@@ -98,6 +98,14 @@ pub enum Fact {
         /// The run.
         run: RunId,
     },
+    /// A person had what was rescued of a run pushed to origin.
+    RescuePushed {
+        /// The run.
+        run: RunId,
+        /// Why although it seems to hold secrets, in the person's words; absent where it does not seem so.
+        #[serde(default)]
+        anyway: Option<String>,
+    },
     /// What is spent came near a cap.
     CapNeared {
         /// Which cap.

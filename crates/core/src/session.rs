@@ -56,6 +56,7 @@ impl Happened {
             | Fact::RunMoved { .. }
             | Fact::RunParked { .. }
             | Fact::RunReleased { .. }
+            | Fact::RescuePushed { .. }
             | Fact::CapNeared { .. }
             | Fact::Published { .. }
             | Fact::HeadMoved { .. }

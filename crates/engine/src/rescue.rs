@@ -12,7 +12,7 @@ use coord_proto::rescue::{PushRescue, RescuePushed, RescueView};
 use futures_util::future::join_all;
 
 use crate::error::Error;
-use crate::{Engine, blocking, chain};
+use crate::{Engine, blocking, chain, clock};
 
 /// How many ids are named when a text stands for several.
 const CANDIDATES: usize = 8;
@@ -174,12 +174,22 @@ impl Engine {
         .map_err(|source| Error::Apply { run: rescue.view.run, source })
     }
 
-    /// Sends it to origin, unless it seems to hold secrets; `anyway` is why it is to go all the same.
+    /// Sends it to origin, unless it seems to hold secrets; `anyway` is why it is to go all the same. The board keeps that
+    /// it went, and why.
     ///
     /// # Errors
-    /// When its machine does not answer, or cannot reach origin.
+    /// When its machine does not answer, or cannot reach origin, or the board cannot be written: then it has gone.
     pub async fn push_rescue(&self, rescue: &Rescue, anyway: Option<String>) -> Result<RescuePushed, Error> {
-        let pushed = self.client(&rescue.machine)?.push_rescue(rescue.view.run, &PushRescue { anyway }).await;
-        pushed.map_err(Error::agent(&rescue.machine))
+        let run = rescue.view.run;
+        let asked = PushRescue { anyway };
+        let pushed = self.client(&rescue.machine)?.push_rescue(run, &asked).await;
+        let pushed = pushed.map_err(Error::agent(&rescue.machine))?;
+        let known = self.board.run(run).await.map_err(Error::board("reading a run"))?;
+        if let (RescuePushed::Pushed { leaks, .. }, Some(known)) = (&pushed, known) {
+            let anyway = asked.anyway.filter(|_| !leaks.is_empty());
+            let noted = self.board.note_rescue_pushed(&known.task, run, anyway, clock::now()).await;
+            noted.map_err(Error::board("noting that rescued work was pushed"))?;
+        }
+        Ok(pushed)
     }
 }

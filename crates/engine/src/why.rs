@@ -269,6 +269,10 @@ fn happening(event: &Event) -> Happening {
             format!("run {run} is to go on where run {of} was cut short, {when}")
         }
         Fact::RunReleased { run } => format!("a person said that run {run} may go on"),
+        Fact::RescuePushed { run, anyway: None } => format!("what was rescued of run {run} was pushed"),
+        Fact::RescuePushed { run, anyway: Some(reason) } => {
+            format!("what was rescued of run {run} was pushed although it seems to hold secrets: {reason}")
+        }
         Fact::CapNeared { cap, spent, limit } => {
             format!("{spent} of the {limit} for a {} are spent", cap.as_str())
         }
