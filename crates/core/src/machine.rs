@@ -74,5 +74,10 @@ mod tests {
         assert_eq!(found("elsewhere"), None);
         let twins = [machine("a", "same.x"), machine("b", "same.y")];
         assert!(Machine::matching(&twins, "same").is_none());
+        let of_twins = |host: &str| Machine::matching(&twins, host).map(|it| it.name.to_string());
+        assert_eq!(of_twins("Same.X").as_deref(), Some("a"), "the whole of it says more than its beginning");
+        let named = [machine("box", "10.0.0.1"), machine("box-of-ann", "box.lan")];
+        assert_eq!(Machine::matching(&named, "box").map(|it| it.name.as_str()), Some("box"));
+        assert_eq!(Machine::matching(&named, "box.lan").map(|it| it.name.as_str()), Some("box-of-ann"));
     }
 }

@@ -70,6 +70,8 @@ fn a_label_says_what_a_machine_must_be_able_to_do() {
     };
     let blocked = |machine: &Machine| blockers(&wanted, &[], &[], &[], Some(machine)).len();
     assert_eq!([&["gpu", "gtk"][..], &["gpu"], &[]].map(|it| blocked(&able(it))), [0, 1, 2]);
+    let lacks = Blocker::Lacks { machine: machine(2).name, capability: "gtk".to_owned() };
+    assert_eq!(blockers(&wanted, &[], &[], &[], Some(&able(&["gpu"]))), [lacks]);
 }
 
 #[test]
