@@ -263,6 +263,12 @@ fn claude_reports_with_tools() {
     let refused = requests.last().unwrap().tool_results().pop().unwrap();
     assert!(refused.is_error && refused.text.contains("0 to 1"), "{refused:?}");
     assert!(requests.iter().find_map(Request::prompt).unwrap().contains("report_status"));
+    // Nobody has to search for them first.
+    let offered = &requests.iter().find(|it| it.is_agent()).unwrap().body["tools"];
+    let named = |name: &str| offered.as_array().unwrap().iter().any(|it| it["name"] == name);
+    for name in ["report_status", "report_stuck", "ask_question", "report_artifact", "report_verdict"] {
+        assert!(named(&format!("mcp__coord__{name}")), "{name} in {offered:#}");
+    }
     fleet.model.assert_drained();
 }
 

@@ -55,6 +55,8 @@ pub(super) fn mcp_config(program: &Utf8Path) -> String {
         "command": program,
         "args": ["report", "--mcp"],
         "env": BTreeMap::from(passed),
+        // Five small tools, which are needed at any time: not to be searched for first.
+        "alwaysLoad": true,
     });
     json!({ "mcpServers": { MCP_SERVER: server } }).to_string()
 }
