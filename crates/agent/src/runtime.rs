@@ -24,6 +24,7 @@ use coord_proto::run::RunSpec;
 
 use crate::order::{Order, RuntimeConfig, TakeOver};
 
+mod account;
 mod claude;
 mod codex;
 mod command;

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
+use coord_core::name::AccountName;
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{Tokens, Usage};
@@ -26,6 +27,8 @@ use super::json::{self, Underway, brief, text};
 use super::{Inquiry, Launch, Login, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 use crate::report::{self, MCP_SERVER};
+
+mod account;
 
 /// Codex, without a terminal.
 #[derive(Debug)]
@@ -78,6 +81,10 @@ impl Runtime for Codex {
 
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
         Box::<Reader>::default()
+    }
+
+    fn account(&self, environment: &BTreeMap<String, String>) -> Option<AccountName> {
+        account::account(environment)
     }
 
     fn inquiry(&self) -> Option<&'static Inquiry> {

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
+use coord_core::name::AccountName;
 use coord_core::outcome::WorkerExit;
 use coord_core::run::{RunKind, RuntimeReport};
 use coord_core::usage::{ModelUsage, Tokens, Usage};
@@ -22,6 +23,8 @@ use serde_json::Value;
 use super::json::{self, Underway, brief, subject, text};
 use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
 use crate::order::{Order, RuntimeConfig};
+
+mod account;
 
 /// The Gemini CLI, without a terminal.
 #[derive(Debug)]
@@ -68,6 +71,10 @@ impl Runtime for Gemini {
 
     fn reader(&self, _: RunKind) -> Box<dyn super::Reader> {
         Box::<Reader>::default()
+    }
+
+    fn account(&self, environment: &BTreeMap<String, String>) -> Option<AccountName> {
+        account::account(environment)
     }
 
     fn inquiry(&self) -> Option<&'static Inquiry> {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use coord_core::name::AccountName;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
+
+use crate::runtime::account::{named, set};
 
 /// The variables that hold a credential, and what kind it is.
 const CREDENTIALS: [(&str, &str); 3] =
@@ -29,8 +30,8 @@ struct Login {
 
 /// The account of a claude that sees this environment; `None` where nobody can tell.
 pub(super) fn account(environment: &BTreeMap<String, String>) -> Option<AccountName> {
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty());
-    let credential = CREDENTIALS.iter().find_map(|(name, kind)| Some((*kind, set(name)?.clone())));
+    let set = |name: &str| set(environment, name);
+    let credential = CREDENTIALS.iter().find_map(|(name, kind)| Some((*kind, set(name)?.to_owned())));
     let (kind, identity) = match credential {
         Some(found) => found,
         None => {
@@ -40,16 +41,14 @@ pub(super) fn account(environment: &BTreeMap<String, String>) -> Option<AccountN
             ("login", known.oauth_account?.account_uuid)
         }
     };
-    let hash = Sha256::digest(identity.as_bytes());
-    let hash: String = hash.iter().take(4).map(|it| format!("{it:02x}")).collect();
-    format!("claude:{kind}-{hash}").parse().ok()
+    named("claude", kind, &identity)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn named(variables: &[(&str, &str)]) -> Option<String> {
+    fn of(variables: &[(&str, &str)]) -> Option<String> {
         let environment = variables.iter().map(|(name, it)| ((*name).to_owned(), (*it).to_owned()));
         account(&environment.collect()).map(|it| it.to_string())
     }
@@ -57,11 +56,11 @@ mod tests {
     #[test]
     fn the_same_credential_is_the_same_account_and_is_not_told() {
         let key = ("ANTHROPIC_API_KEY", "sk-ant-secret");
-        let of_key = named(&[key, ("HOME", "/nowhere")]).unwrap();
-        assert_eq!(named(&[key, ("CLAUDE_CODE_OAUTH_TOKEN", "t")]).as_ref(), Some(&of_key));
+        let of_key = of(&[key, ("HOME", "/nowhere")]).unwrap();
+        assert_eq!(of(&[key, ("CLAUDE_CODE_OAUTH_TOKEN", "t")]).as_ref(), Some(&of_key));
         assert!(of_key.starts_with("claude:key-") && !of_key.contains("secret"), "{of_key}");
-        assert_ne!(named(&[("ANTHROPIC_API_KEY", "sk-ant-other")]), Some(of_key));
-        assert_eq!(named(&[("ANTHROPIC_API_KEY", ""), ("HOME", "/nowhere")]), None);
+        assert_ne!(of(&[("ANTHROPIC_API_KEY", "sk-ant-other")]), Some(of_key));
+        assert_eq!(of(&[("ANTHROPIC_API_KEY", ""), ("HOME", "/nowhere")]), None);
     }
 
     #[test]
@@ -73,7 +72,7 @@ mod tests {
             place
         };
         let (one, again, other) = (place("a-1"), place("a-1"), place("a-2"));
-        let at = |name, place: &tempfile::TempDir| named(&[(name, place.path().to_str().unwrap())]);
+        let at = |name, place: &tempfile::TempDir| of(&[(name, place.path().to_str().unwrap())]);
         assert_eq!(at("HOME", &one), at("CLAUDE_CONFIG_DIR", &again));
         assert_ne!(at("HOME", &one), at("HOME", &other));
     }
