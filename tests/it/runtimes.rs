@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_testkit::agent::Agent;
-use coord_testkit::model::{Model, Step, bash, error, over_limit, say};
+use coord_testkit::model::{Model, Request, Step, bash, error, over_limit, say, stall};
 use coord_testkit::need;
 use coord_testkit::poll::wait_for;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, text};
 use crate::machine::is_alive;
@@ -67,7 +67,10 @@ fn a_task_becomes_a_merged_change(agent: Agent) {
         !started.to_string().contains("a word about the sea"),
         "the prompt is on no command line: {started}"
     );
-    assert!(!text(&end(&fleet, &run)["report"]["session"]).is_empty());
+    let report = end(&fleet, &run)["report"].clone();
+    assert!(!text(&report["session"]).is_empty());
+    let by_key = report["account"].as_str().is_some_and(|it| it.starts_with("gemini:key-"));
+    assert_eq!(by_key, agent == Agent::Gemini, "only there is it known who pays: {report}");
     fleet.coord(["test", &id]).success();
     fleet.propose(number);
     fleet.coord(["merge"]).success();
@@ -206,6 +209,28 @@ fn opencode_is_ended_when_a_conversation_stays_too_long_however_short_it_is_made
     let end = end(&fleet, &run);
     assert_eq!(end["outcome"]["kind"], "context", "{end}\n{:#?}", fleet.events(&run));
     fleet.assert_nothing_runs_without_the_server();
+}
+
+/// A model that never answers makes a run end like that, where this limit is set.
+fn silence_has_its_name(agent: Agent, limit: &str, phase: &str) {
+    let Some(fleet) = fleet(agent) else { return };
+    fleet.reconfigure("runtimes:\n", &format!("limits: {{{limit}}}\nruntimes:\n"));
+    let run = fleet.assign(fleet.task("Try", [stall().forever()]));
+    let end = end(&fleet, &run);
+    assert_eq!(end["outcome"], json!({ "kind": "timeout", "phase": phase }), "{:#?}", fleet.events(&run));
+    assert!(fleet.model.requests().iter().any(Request::is_agent), "it was the model that was waited for");
+    fleet.assert_nothing_runs_without_the_server();
+}
+
+#[test]
+fn gemini_is_ended_whose_model_never_answers() {
+    silence_has_its_name(Agent::Gemini, "idle: 15", "idle");
+}
+
+#[test]
+fn opencode_is_ended_whose_model_never_answers() {
+    // It says nothing at all before the model has answered.
+    silence_has_its_name(Agent::OpenCode, "first_output: 25", "first-output");
 }
 
 #[test]
