@@ -82,6 +82,8 @@ fn a_task_becomes_a_merged_change(agent: Agent) {
 /// Each of these answers of the model, for ever, makes a run end like that.
 fn failures_have_their_names(agent: Agent, cases: &[(Step, &str)]) {
     let Some(fleet) = fleet(agent) else { return };
+    // No run waits for what an earlier one met.
+    fleet.reconfigure("runtimes:\n", "limits: {on_limit: never}\nruntimes:\n");
     // One after the other: some of them are more than a small machine carries at once.
     for (step, wanted) in cases {
         let number = fleet.task("Try", [step.clone().forever()]);
@@ -171,6 +173,17 @@ fn what_opencode_tries_again_in_vain_has_its_name() {
     // It goes on trying for more than a minute, unless it is told when.
     let cases = cases.map(|(step, wanted)| (step.header("retry-after", "1"), wanted));
     failures_have_their_names(Agent::OpenCode, &cases);
+}
+
+#[test]
+fn who_has_the_account_of_a_limited_run_waits_though_nobody_says_how_long() {
+    let Some(fleet) = fleet(Agent::Gemini) else { return };
+    let run = fleet.assign(fleet.task("Try", [error(429, "too many requests").forever()]));
+    assert_eq!(end(&fleet, &run)["outcome"]["kind"], "limited");
+    let other = fleet.add(&["Another"]).to_string();
+    let plan = fleet.coord(["--json", "assign", "here", "api", &other, "--dry-run"]).success().json();
+    let blockers = plan["data"]["run"]["blockers"].to_string();
+    assert!(blockers.contains("has used up its window `usage` until"), "{blockers}");
 }
 
 /// A run of opencode whose model answers its work with `steps`, and what is no work with `summary`. What is left of a

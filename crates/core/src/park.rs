@@ -16,7 +16,7 @@ use crate::name::{AccountName, CommitSha};
 use crate::outcome::Outcome;
 use crate::readiness::Blocker;
 use crate::run::{Run, RunEnd};
-use crate::window::{CREDIT, Standing, Window};
+use crate::window::{CREDIT, Standing, UNNAMED, Window};
 
 /// What is done about a run that met a limit of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -148,17 +148,24 @@ fn cut(outcome: &Outcome) -> Option<Cut> {
     }
 }
 
-/// The windows of its account by which a run was cut short.
+/// The windows of its account by which a run was cut short. Where its runtime names none, whatever else is of its
+/// account waits as long as what goes on with it, which is `parked`.
 #[must_use]
-pub fn exhausted(end: &RunEnd) -> Vec<Window> {
+pub fn exhausted(end: &RunEnd, parked: Option<&Parked>) -> Vec<Window> {
+    let one = |window: &str, until| {
+        let (window, standing) = (window.to_owned(), Standing::Rejected);
+        vec![Window { window, standing, until, utilization: None }]
+    };
     match cut(&end.outcome) {
         Some(Cut::Window(_)) => {
-            end.report.windows.iter().filter(|it| it.standing == Standing::Rejected).cloned().collect()
+            let told = end.report.windows.iter().filter(|it| it.standing == Standing::Rejected);
+            let told: Vec<_> = told.cloned().collect();
+            match parked.and_then(|it| it.until) {
+                Some(until) if told.is_empty() => one(UNNAMED, Some(until)),
+                Some(_) | None => told,
+            }
         }
-        Some(Cut::Credit) => {
-            let (window, standing) = (CREDIT.to_owned(), Standing::Rejected);
-            vec![Window { window, standing, until: None, utilization: None }]
-        }
+        Some(Cut::Credit) => one(CREDIT, None),
         Some(Cut::Overload) | None => Vec::new(),
     }
 }

@@ -60,6 +60,8 @@ impl Window {
 
 /// The window that an account without credit is said to have exhausted.
 pub const CREDIT: &str = "credit";
+/// The window that an account is said to have exhausted whose runtime does not say which one it was.
+pub const UNNAMED: &str = "usage";
 
 /// What was said last of a window, of whose account, and when.
 #[derive(Debug, Clone, PartialEq)]

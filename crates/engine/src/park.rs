@@ -28,6 +28,7 @@ impl Engine {
         }
         let before = self.runs_of(&run.task).await?;
         let parked = park::after(run, &end, &before, self.settings.on_limits.on_limit, clock::chance());
+        let exhausted = park::exhausted(&end, parked.as_ref());
         // What is not under coordination any more ends, and nothing goes on.
         let repo = self.repo(&run.task.repo).ok();
         let then = parked.zip(repo).map(|(parked, repo)| Continuation {
@@ -52,7 +53,7 @@ impl Engine {
         });
         let goes_on = then.is_some();
         let budget = self.budget_of(&run.task.repo);
-        let ending = Ending { exhausted: park::exhausted(&end), end, budget, then };
+        let ending = Ending { exhausted, end, budget, then };
         let ended = self.board.end_work(run.id, ending, clock::now()).await;
         match ended.map_err(Error::board("recording the end of a run"))? {
             Moved::Moved if goes_on => self.leave_to_the_caretaker(),

@@ -197,13 +197,25 @@ fn an_account_has_exhausted_what_was_refused_and_no_more() {
         let mut end = ended(outcome);
         let (refused, warned) = (Standing::Rejected, Standing::Warned);
         end.report.windows = vec![window("five_hour", refused), window("seven_day", warned)];
-        exhausted(&end).into_iter().map(|it| (it.window, it.standing)).collect::<Vec<_>>()
+        exhausted(&end, None).into_iter().map(|it| (it.window, it.standing)).collect::<Vec<_>>()
     };
     let limited = exhausted(Outcome::Limited { until: None });
     assert_eq!(limited, [("five_hour".to_owned(), Standing::Rejected)]);
     let credit = exhausted(Outcome::Credit { message: String::new() });
     assert_eq!(credit, [(CREDIT.to_owned(), Standing::Rejected)]);
     assert_eq!([exhausted(overloaded()), exhausted(Outcome::Done)], [vec![], vec![]]);
+}
+
+#[test]
+fn where_no_window_is_named_the_account_waits_as_long_as_the_run() {
+    let limited = ended(Outcome::Limited { until: None });
+    let parked = after(&run(1, Outcome::Done), &limited, &[], OnLimit::Auto, 0).unwrap();
+    let told: Vec<_> =
+        exhausted(&limited, Some(&parked)).into_iter().map(|it| (it.window, it.standing, it.until)).collect();
+    assert_eq!(told, [(UNNAMED.to_owned(), Standing::Rejected, parked.until)]);
+    assert!(parked.until.is_some());
+    assert_eq!(exhausted(&limited, None), []);
+    assert_eq!(exhausted(&ended(overloaded()), Some(&parked)), []);
 }
 
 #[test]
