@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use coord_core::classify::{ErrorClass, ResultFacts, StreamFacts};
 use coord_core::name::AccountName;
 use coord_core::outcome::WorkerExit;
@@ -20,8 +20,9 @@ use coord_core::usage::{ModelUsage, Tokens, Usage};
 use coord_proto::event::EventKind;
 use serde_json::Value;
 
+use super::account::set;
 use super::json::{self, Underway, brief, subject, text};
-use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, places, shorten, words};
+use super::{Inquiry, Launch, Phase, Runtime, Shape, Unlaunchable, shorten, words};
 use crate::order::{Order, RuntimeConfig};
 
 mod account;
@@ -32,7 +33,7 @@ pub(super) struct Gemini;
 
 impl Runtime for Gemini {
     fn state(&self, environment: &BTreeMap<String, String>) -> Vec<Utf8PathBuf> {
-        places(environment, None, &[".gemini"])
+        place(environment).into_iter().collect()
     }
 
     fn name(&self) -> &'static str {
@@ -88,6 +89,12 @@ impl Runtime for Gemini {
             heeds_rules: false,
         })
     }
+}
+
+/// Where it keeps its settings, its logins and its sessions.
+fn place(environment: &BTreeMap<String, String>) -> Option<Utf8PathBuf> {
+    let home = set(environment, "GEMINI_CLI_HOME").or_else(|| set(environment, "HOME"))?;
+    Some(Utf8Path::new(home).join(".gemini"))
 }
 
 /// What the stream has said so far.

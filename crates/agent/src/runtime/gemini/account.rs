@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
 use coord_core::name::AccountName;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,8 +19,8 @@ struct Known {
 
 /// The account of a gemini that sees this environment; `None` where nobody can tell.
 pub(super) fn account(environment: &BTreeMap<String, String>) -> Option<AccountName> {
-    let home = set(environment, "GEMINI_CLI_HOME").or_else(|| set(environment, "HOME"))?;
-    let read = |file: &str| fs_err::read_to_string(Utf8Path::new(home).join(".gemini").join(file)).ok();
+    let place = super::place(environment)?;
+    let read = |file: &str| fs_err::read_to_string(place.join(file)).ok();
     let settings = read("settings.json").and_then(|it| serde_json::from_str::<Value>(&it).ok());
     let selected = settings.as_ref().and_then(|it| it["security"]["auth"]["selectedType"].as_str());
     let is_true = |name: &str| set(environment, name) == Some("true");
