@@ -13,7 +13,7 @@ use coord_core::task::TaskRef;
 use coord_core::window::{Standing, Window};
 
 use crate::Place;
-use crate::world::{add, at, commit, ended, id, new_run, on, published, queue, reserve};
+use crate::world::{add, at, commit, ended, id, named, new_run, on, published, queue, reserve};
 
 fn usd(dollars: f64) -> Usd {
     Usd::from_dollars(dollars).unwrap()
@@ -126,6 +126,10 @@ pub(crate) async fn who_told_all_that_it_spent_gives_the_rest_back_and_who_was_c
     assert!(starts(2).await);
     assert_eq!(board.reserved(id(2)).await.unwrap(), Some(usd(3.0)));
     ends(2, true).await;
+    let mut charges = board.charges(&named("api#2"), &daily(4.0)).await.unwrap();
+    charges.sort_by_key(|it| it.task.clone());
+    let charged: Vec<_> = charges.into_iter().map(|it| (it.spent, it.reserved)).collect();
+    assert_eq!(charged, [(usd(1.0), Usd::ZERO), (usd(1.0), usd(3.0))]);
     assert!(!starts(3).await, "it may have spent all three");
 }
 
