@@ -135,7 +135,9 @@ pub(crate) async fn a_merge_is_recorded_once_and_everywhere(place: &Place) {
     let closing = board.close_task(&task, "no", at(9)).await.unwrap();
     assert_eq!(closing, coord_board::Closing::NotOpen(merged));
     let late = board.publish(&task, id(1), 1, Some(&commit(1)), &commit(2), at(9)).await.unwrap();
-    assert_eq!(late, Publishing::LostRace(change));
+    assert_eq!(late, Publishing::LostRace(change.clone()));
+    let pushed = board.adopt_head(&task, change.head(), &commit(2), at(9)).await.unwrap();
+    assert_eq!(pushed, Publishing::LostRace(change), "what is merged stays merged");
 }
 
 pub(crate) async fn candidates_are_what_might_merge(place: &Place) {

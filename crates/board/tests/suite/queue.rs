@@ -75,6 +75,8 @@ pub(crate) async fn a_queued_run_has_the_lease_and_no_slot(place: &Place) {
     let late = board.publish(&change, id(1), 1, Some(&commit(1)), &commit(2), at(2)).await.unwrap();
     assert!(matches!(late, Publishing::LostRace(_)));
     // What a person pushes meanwhile is what it will start from.
+    let outdated = board.adopt_head(&change, Some(&commit(9)), &commit(3), at(3)).await.unwrap();
+    assert!(matches!(outdated, Publishing::LostRace(_)), "{outdated:?}");
     let pushed = board.adopt_head(&change, Some(&commit(1)), &commit(3), at(3)).await.unwrap();
     assert_eq!(pushed, Publishing::Published);
     // The only slot is another task's.
