@@ -10,6 +10,7 @@ use coord_testkit::world::Running;
 use crate::fleet::{Fleet, text};
 use crate::machine::{is_alive, kill, wait_for_file};
 use crate::proxy::{Proxy, Seen};
+use crate::refusals::{script, scripted};
 
 const COMMIT: &str = "git add -A && git commit -qm 'Add the tide'";
 
@@ -217,6 +218,22 @@ fn two_stops_at_once_are_one() {
     assert_eq!(one["outcome"]["kind"], "cancelled");
     assert_eq!(one, other);
     fleet.assert_nothing_runs_without_the_server();
+}
+
+#[test]
+fn many_who_wait_for_a_run_take_its_end_in_once() {
+    let fleet = scripted();
+    let (go, tide) = (fleet.dir().join("go"), "echo tide > sea.txt; git add sea.txt; git commit -qm tide");
+    let lines = format!("while ! [ -e {go} ]; do sleep 0.05; done; {tide}");
+    let run = fleet.assign(script(&fleet, &lines).parse().unwrap());
+    let waiting: Vec<_> = (0..8).map(|_| fleet.spawn(["--json", "wait", &run])).collect();
+    fleet.worker_pid(&run);
+    fleet.write("go", "");
+    for it in waiting {
+        let ended = it.wait().success().json()["data"]["run"].clone();
+        assert_eq!(ended["outcome"]["kind"], "done", "{ended}");
+    }
+    assert_eq!(fleet.api.file(&text(&fleet.wait(&run)["branch"]), "sea.txt").as_deref(), Some("tide\n"));
 }
 
 #[test]

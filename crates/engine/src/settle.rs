@@ -153,6 +153,17 @@ impl Engine {
         if matches!(end.outcome, Outcome::Cancelled { .. }) {
             return Ok(None);
         }
+        let tried = self.publish_head(run, head).await;
+        if matches!(tried, Ok(None)) {
+            return tried;
+        }
+        // Several may settle a run at once, and what one of them has done is in the way of the others.
+        let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
+        let done = change.is_some_and(|it| it.fence == run.fence && it.head() == Some(head));
+        if done { Ok(None) } else { tried }
+    }
+
+    async fn publish_head(&self, run: &Run, head: &CommitSha) -> Result<Option<String>, Error> {
         let change = self.board.change(&run.task).await.map_err(Error::board("reading a change"))?;
         let Some(change) = change.filter(|it| it.fence == run.fence) else { return Ok(None) };
         let store = self.store(&run.task.repo).await?;
