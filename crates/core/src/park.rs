@@ -95,7 +95,9 @@ pub fn after(run: &Run, end: &RunEnd, before: &[Run], on_limit: OnLimit, random:
             let spread = (until.duration_since(end.at) / 10).clamp(SignedDuration::from_secs(1), SPREAD);
             (Some(later(until, part(spread, random))), long() || on_limit == OnLimit::Ask)
         }
-        Cut::Window(None) => (Some(later(end.at, backoff(UNSAID, streak, random))), on_limit == OnLimit::Ask),
+        Cut::Window(None) => {
+            (Some(later(end.at, backoff(UNSAID, streak, random))), long() || on_limit == OnLimit::Ask)
+        }
         Cut::Credit => (None, true),
         Cut::Overload if streak >= OVERLOADS => return None,
         Cut::Overload => (Some(later(end.at, backoff(OVERLOAD, streak, random))), false),

@@ -118,10 +118,9 @@ pub fn hold<'a>(told: impl IntoIterator<Item = &'a Told>, keep: f64, now: Timest
 fn one(told: &Told, keep: f64, now: Timestamp) -> Option<Hold> {
     let Told { account, window, at: _, lifted } = told;
     let Window { window: name, standing, until, utilization } = window;
-    let is_over = match until {
-        Some(until) => *until <= now,
-        None => name != CREDIT,
-    };
+    // Of what lasts for days nobody should find out by trying that it is over.
+    let lasts = *standing == Standing::Rejected && (window.is_long() || name == CREDIT);
+    let is_over = until.map_or(!lasts, |it| it <= now);
     if *lifted || is_over {
         return None;
     }
@@ -133,8 +132,7 @@ fn one(told: &Told, keep: f64, now: Timestamp) -> Option<Hold> {
             Some((used.clamp(0.0, 1.0) * 100.0).round() as u8)
         }
     };
-    let asks = used.is_none() && (window.is_long() || name == CREDIT);
-    Some(Hold { account: account.clone(), window: name.clone(), until: *until, used, asks })
+    Some(Hold { account: account.clone(), window: name.clone(), until: *until, used, asks: lasts })
 }
 
 #[cfg(test)]
@@ -160,6 +158,9 @@ mod tests {
         assert_eq!(held(&both[..1], 100), None);
         assert_eq!(held(&both, 99), Some(("seven_day".to_owned(), true)));
         assert_eq!(held(&[Told { lifted: true, ..short }], 99), None);
+        let without_end = |standing| told("seven_day", standing, None, Some(1.0));
+        assert_eq!(held(&[without_end(Standing::Rejected)], 99), Some(("seven_day".to_owned(), true)));
+        assert_eq!(hold(&[without_end(Standing::Warned)], 0.5, at(99)), None, "nobody knows of when that is");
         let open = told("five_hour", Standing::Open, Some(100), None);
         assert_eq!(held(&[open, told("other", Standing::Rejected, None, None)], 99), None);
         assert_eq!(

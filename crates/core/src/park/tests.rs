@@ -98,6 +98,9 @@ fn a_long_window_no_credit_and_a_person_who_wants_it_so_are_asked_about() {
     let mut end = ended(until.clone());
     end.report.windows.push(window);
     assert!(after(&run(1, until), &end, &[], OnLimit::Auto, 0).unwrap().asks);
+    let mut unsaid = ended(Outcome::Limited { until: None });
+    unsaid.report.windows = end.report.windows.into_iter().map(|it| Window { until: None, ..it }).collect();
+    assert!(after(&run(1, Outcome::Done), &unsaid, &[], OnLimit::Auto, 0).unwrap().asks);
 }
 
 #[test]
