@@ -93,6 +93,31 @@ fn commits_that_found_no_origin_are_published_once_it_is_back_even_by_another_se
 }
 
 #[test]
+fn what_a_fix_could_not_push_is_published_as_well() {
+    let fleet = scripted();
+    let (ready, go) = (fleet.dir().join("ready"), fleet.dir().join("go"));
+    let fixing = format!("touch {ready}; while [ ! -e {go} ]; do sleep 0.02; done; echo more >> sea.txt");
+    let lines = format!(
+        "if [ -e sea.txt ]; then {fixing}; else echo tide > sea.txt; fi; git add -A; git commit -qm tide"
+    );
+    let number = script(&fleet, &lines);
+    assert_eq!(fleet.work(number.parse().unwrap()), "done");
+    fleet.coord(["test", &number, "--fail", "--reason", "more"]).success();
+    let fix = fleet.coord(["--json", "fix", &number]).success().json()["data"]["run"].clone();
+    wait_for_file(&ready);
+    go_away(&fleet);
+    fs_err::write(&go, "").unwrap();
+    let end = fleet.wait(&text(&fix["id"]));
+    assert_eq!((&end["kind"], &end["outcome"]["kind"]), (&"fix".into(), &"push-failed".into()), "{end}");
+    come_back(&fleet);
+    wait_for("the change to be published", PATIENCE, || {
+        fleet.coord(["status"]).success();
+        let there = fleet.api.file(&text(&end["branch"]), "sea.txt");
+        if there.as_deref() == Some("tide\nmore\n") { Ok(()) } else { Err(format!("{there:?}")) }
+    });
+}
+
+#[test]
 fn a_push_that_a_hook_refuses_is_told_in_its_words_and_made_good_when_it_does_not() {
     let fleet = scripted();
     let hook = fleet.api.origin.join("hooks/pre-receive");
