@@ -211,9 +211,11 @@ pub(crate) fn kill(pid: u32) {
     });
 }
 
-/// Whether a process is there and not only waits for its parent to notice its end.
+/// Whether a process is there and not only waits for its parent to notice its end. Of one that was killed the first
+/// thread may have gone before others, which have its files open until then.
 pub(crate) fn is_alive(pid: u32) -> bool {
-    fs_err::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|it| !it.contains(") Z "))
+    let threads = fs_err::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().count();
+    threads > 1 || fs_err::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|it| !it.contains(") Z "))
 }
 
 fn signal(pid: u32, signal: Signal) {

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use coord_testkit::poll::{PATIENCE, wait_for};
-use coord_testkit::world::Running;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -66,8 +65,6 @@ struct Soak {
     fleet: Fleet,
     chance: fastrand::Rng,
     killed: BTreeMap<&'static str, usize>,
-    /// Those that were started in place of killed ones.
-    servers: Vec<Running>,
 }
 
 impl Fleet {
@@ -84,7 +81,7 @@ impl Soak {
         let fleet = Fleet::without_claude();
         fleet.reconfigure("runtimes:\n", "runtime: script\nruntimes:\n");
         fleet.reconfigure("slots: 40", &format!("slots: {AT_ONCE}"));
-        Self { fleet, chance: fastrand::Rng::with_seed(seed), killed: BTreeMap::new(), servers: Vec::new() }
+        Self { fleet, chance: fastrand::Rng::with_seed(seed), killed: BTreeMap::new() }
     }
 
     /// Gives out one more task: a run, started or queued.
@@ -127,7 +124,8 @@ impl Soak {
                 kill(pid);
                 *self.killed.entry(name).or_default() += 1;
                 if name == "server" {
-                    self.servers.push(self.fleet.serve(env!("CARGO_BIN_EXE_coord")));
+                    // The next command that needs it starts it; there may be none before the end.
+                    self.fleet.coord(["rescue", "list"]).success();
                 }
             }
             _ => {

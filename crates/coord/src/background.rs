@@ -22,6 +22,8 @@ use crate::error::{CliError, ErrorKind};
 
 /// How long a new agent server may take until it answers, and one that was told to end until it has.
 const START: Duration = Duration::from_secs(10);
+/// How long the system may take to clear away one that was killed, which has its port and its lock until then.
+const CLEARED: Duration = Duration::from_millis(500);
 
 /// Who starts the runs that a command leaves queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,9 +148,12 @@ impl Background {
     async fn start_agent(&self, machine: &MachineName, client: &Client) -> Result<(), CliError> {
         let log = self.log("agent");
         let failed = |what: &str| CliError::new(ErrorKind::Unreachable, format!("{what}; its log is {log}"));
-        let mut child = self
-            .spawn("agent", &["--machine", machine.as_str()])
-            .map_err(|error| failed("cannot start the agent server").because(error))?;
+        let spawn = || {
+            let spawned = self.spawn("agent", &["--machine", machine.as_str()]);
+            spawned.map_err(|error| failed("cannot start the agent server").because(error))
+        };
+        let mut child = spawn()?;
+        let mut once_more = true;
         let deadline = tokio::time::Instant::now() + START;
         loop {
             match client.health().await {
@@ -167,6 +172,11 @@ impl Background {
                 // Somebody may have started one by hand at the same moment; then that one answers.
                 if client.health().await.is_ok() {
                     return Ok(());
+                }
+                if std::mem::take(&mut once_more) {
+                    tokio::time::sleep(CLEARED).await;
+                    child = spawn()?;
+                    continue;
                 }
                 return Err(failed(&format!("the agent server ended at once ({status})"))
                     .hint(format!("`coord agent --machine {machine}` shows why")));
