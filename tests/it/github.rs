@@ -117,7 +117,7 @@ impl OnGitHub {
 
     /// An issue by a member whose worker commits one file.
     pub(crate) fn simple(&self, title: &str) -> u64 {
-        self.scripted(title, "date > done.txt; git add done.txt; git commit -qm 'Do it'")
+        self.scripted(title, "echo $COORD_RUN > done.txt; git add done.txt; git commit -qm 'Do it'")
     }
 
     /// An issue is not given out, and nothing came of the attempt: no run, no comment. The cures that are printed.

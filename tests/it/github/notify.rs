@@ -28,7 +28,7 @@ impl OnGitHub {
 fn every_end_is_said_once() {
     let world = OnGitHub::with_scripts();
     let cases = [
-        ("date > done.txt; git add done.txt; git commit -qm 'Do it'", "done", "completion"),
+        ("echo $COORD_RUN > done.txt; git add done.txt; git commit -qm 'Do it'", "done", "completion"),
         ("true", "no-change", "completion"),
         ("echo it is broken >&2; exit 1", "crashed", "failure"),
     ];

@@ -135,7 +135,7 @@ fn a_repo_waits_for_the_one_it_depends_on_and_its_issue_hears_nothing_before() {
     assert!(said.len() == 2 && said[0].body.contains("coord:event=briefing"), "{said:#?}");
 }
 
-const DO_IT: &str = "date > done.txt; git add done.txt; git commit -qm 'Do it'";
+const DO_IT: &str = "echo $COORD_RUN > done.txt; git add done.txt; git commit -qm 'Do it'";
 
 #[test]
 fn an_issue_that_is_closed_there_is_closed_here_until_it_is_opened_again() {

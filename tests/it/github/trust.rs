@@ -8,7 +8,7 @@ use super::OnGitHub;
 use crate::cures::take;
 use crate::fleet::text;
 
-const DO_IT: &str = "```sh\ndate > done.txt; git add done.txt; git commit -qm 'Do it'\n```";
+const DO_IT: &str = "```sh\necho $COORD_RUN > done.txt; git add done.txt; git commit -qm 'Do it'\n```";
 
 #[test]
 fn a_strangers_issue_becomes_work_on_a_persons_word_only() {

@@ -86,7 +86,7 @@ fn a_machine_that_is_away_when_its_turn_comes_is_waited_for_and_holds_nobody_up(
     fleet.reconfigure("runtimes:\n", "concurrency: {stagger_seconds: 2}\nruntimes:\n");
     let file = fleet.write("there/agent/token", &token);
     fs_err::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let add = || script(&fleet, "date > x; git add x; git commit -qm x");
+    let add = || script(&fleet, "echo $COORD_RUN > x; git add x; git commit -qm x");
     fleet.assign(add().parse().unwrap());
     let number = add();
     let assigned = fleet.coord(["--json", "assign", "there", "api", &number]).success().json();
