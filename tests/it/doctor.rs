@@ -32,9 +32,8 @@ fn assert_check(world: &World, subject: &str, status: &str, seen: &str) -> Value
 }
 
 /// A configuration that works but for what a test breaks, with an agent server's port that nobody has.
-fn config(repo: &str) -> String {
-    let free =
-        TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+fn config(world: &World, repo: &str) -> String {
+    let free = world.free_port();
     format!("repos:\n- {{{repo}}}\nmachines:\n- {{name: box, port: {free}}}\nruntime: script\n")
 }
 
@@ -42,7 +41,7 @@ fn config(repo: &str) -> String {
 fn a_machine_that_works_is_healthy_and_nothing_is_written() {
     let world = world();
     let repo = world.repo("api");
-    world.config(&config(&format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
+    world.config(&config(&world, &format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
     let before = repo.fingerprint();
     let document = world.coord(["doctor", "--json"]).success().json();
     assert_eq!(document["data"]["healthy"], true, "{document:#}");
@@ -55,7 +54,7 @@ fn a_machine_that_works_is_healthy_and_nothing_is_written() {
 fn it_says_which_limits_are_enforced_and_leaves_no_cgroup() {
     let world = world();
     let repo = world.repo("api");
-    world.config(&config(&format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
+    world.config(&config(&world, &format!("name: api, origin: '{}', test_command: ./test.sh", repo.url())));
     let seen = check(&world, "containment on box")["seen"].as_str().unwrap().to_owned();
     for what in ["kept together by", "memory: ", "processes: ", "disk: advisory", "log: enforced"] {
         assert!(seen.contains(what), "no {what:?} in {seen}");
@@ -75,11 +74,11 @@ fn without_a_configuration_it_says_so_and_fails() {
 fn each_way_in_which_an_origin_can_be_wrong_is_told() {
     let world = world();
     let repo = world.repo("api");
-    world.config(&config("name: api, origin: file:///nowhere/api.git"));
+    world.config(&config(&world, "name: api, origin: file:///nowhere/api.git"));
     assert_check(&world, "repo api", "fail", "does not answer");
-    world.config(&config(&format!("name: api, default_branch: develop, origin: '{}'", repo.url())));
+    world.config(&config(&world, &format!("name: api, default_branch: develop, origin: '{}'", repo.url())));
     assert_check(&world, "repo api", "fail", "has no branch develop; it has main");
-    world.config(&config("name: api"));
+    world.config(&config(&world, "name: api"));
     assert_check(&world, "repo api", "fail", "neither an `origin` nor a clone");
 }
 
@@ -171,7 +170,7 @@ fn the_account_is_the_one_that_workers_would_be_billed_as() {
     let mut world = world();
     world.install("claude", &claude);
     world.set("ANTHROPIC_API_KEY", "sk-ant-dummy");
-    let base = config("name: api").replace("runtime: script\n", "");
+    let base = config(&world, "name: api").replace("runtime: script\n", "");
     world.config(&base);
     let check =
         assert_check(&world, "claude account", "fail", "ANTHROPIC_API_KEY is set but workers do not see it");

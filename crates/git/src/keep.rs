@@ -42,6 +42,7 @@ impl Store {
             if let Some(run) = run_of(&admin) {
                 let repo = self.libgit2().map_err(HistoryError::Open).map_err(history)?;
                 self.keep_head(&repo, &Worktree { path: path.to_owned(), admin: admin.clone(), run })?;
+                self.drop_branch(run, path)?;
             }
             fs::remove_dir_all(&admin).map_err(files)?;
         }

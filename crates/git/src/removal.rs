@@ -2,7 +2,8 @@
 //!
 //! What must hold: only a linked worktree of this store, strictly under the given root, is removed, and only
 //! when nothing in it could be lost. Paths are resolved first, so no symlink leads the removal elsewhere.
-//! Deleting follows no symlink either.
+//! Deleting follows no symlink either. A removal that was cut off is completed by the next one of the same path: what is
+//! deleted is moved aside first, as half of a worktree would look like work.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -72,7 +73,11 @@ impl Store {
         if real == root || !real.starts_with(&root) {
             return Err(RemovalError::OutsideRoot { path: real, root });
         }
+        let going = aside(&real).map_err(files)?;
         let _held = self.lock().map_err(files)?;
+        if going.try_exists().map_err(files)? {
+            remove_tree(&going).map_err(files)?;
+        }
         if gone {
             self.forget_vanished(&real).map_err(unfit)?;
             return Ok(Removal::Removed);
@@ -85,11 +90,18 @@ impl Store {
         if !work.is_empty() {
             return Ok(Removal::HasWork(work));
         }
-        remove_tree(&worktree.path).map_err(files)?;
-        remove_tree(&worktree.admin).map_err(files)?;
+        fs::rename(&worktree.path, &going).map_err(files)?;
         self.drop_branch(worktree.run, path).map_err(unfit)?;
+        remove_tree(&worktree.admin).map_err(files)?;
+        remove_tree(&going).map_err(files)?;
         Ok(Removal::Removed)
     }
+}
+
+/// Where a worktree is moved that is to be deleted.
+fn aside(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(path.with_file_name(format!(".{name}.going")))
 }
 
 fn resolve_parent(path: &Utf8Path) -> io::Result<Utf8PathBuf> {

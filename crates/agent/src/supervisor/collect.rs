@@ -58,11 +58,12 @@ impl Supervisor {
 
     /// Removes the worktree of a run through the one place that does so.
     fn clear(&self, live: &Live) -> Result<(), String> {
-        if matches!(fs::symlink_metadata(&live.worktree), Err(error) if error.kind() == io::ErrorKind::NotFound)
-        {
+        let spec = &live.spec;
+        let gone = matches!(fs::symlink_metadata(&live.worktree), Err(error) if error.kind() == io::ErrorKind::NotFound);
+        // Of one that was made, a removal that was cut off may have left something.
+        if gone && !self.options.home.run(spec.run).order().exists() {
             return Ok(());
         }
-        let spec = &live.spec;
         let place = self.place(live).map_err(|error| error.to_string())?;
         let store = self
             .store(&spec.task.repo, &place.origin, place.clone.as_deref())

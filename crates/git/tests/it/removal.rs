@@ -91,3 +91,29 @@ fn a_published_worktree_goes_with_its_branch_and_read_only_directories() {
     assert_eq!(store.remove_worktree(&world.trees(), worktree.path()).unwrap(), Removal::Removed);
     assert_eq!(sh(store.path(), "git for-each-ref refs/heads"), "");
 }
+
+#[test]
+fn a_removal_that_was_cut_off_is_completed() {
+    let world = World::new();
+    let store = world.store();
+    // As it is after the worktree was moved aside, with what else was done by then; half of its files are gone.
+    for done in ["", "git update-ref -d refs/heads/coord/run/$RUN", "rm -rf worktrees/*"] {
+        let worktree = world.worktree(&store, "a", run(1));
+        let aside = worktree.path().with_file_name(".a.going");
+        sh(&world.trees(), "mv a .a.going && rm .a.going/.git");
+        sh(store.path(), &done.replace("$RUN", &run(1).to_string()));
+        assert_eq!(
+            store.remove_worktree(&world.trees(), worktree.path()).unwrap(),
+            Removal::Removed,
+            "{done}"
+        );
+        assert!(!aside.exists(), "{done}");
+        assert_eq!(sh(store.path(), "git worktree list").lines().count(), 1, "{done}");
+        sh(store.path(), "git for-each-ref --format='delete %(refname)' refs/heads | git update-ref --stdin");
+    }
+    let worktree = world.worktree(&store, "a", run(1));
+    sh(&world.trees(), "mkdir .a.going && touch .a.going/left");
+    assert_eq!(store.remove_worktree(&world.trees(), worktree.path()).unwrap(), Removal::Removed);
+    assert_eq!(sh(&world.trees(), "ls -A"), "");
+    assert_eq!(sh(store.path(), "git for-each-ref refs/heads"), "");
+}

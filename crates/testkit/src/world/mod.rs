@@ -14,6 +14,7 @@ mod repo;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
@@ -110,12 +111,18 @@ impl World {
 
     /// A port of the loopback interface on which nothing listens.
     ///
+    /// None of those that the system hands out by itself: until it is used, another program could be given one of
+    /// them, or who asks whether anybody listens there could be connected with itself.
+    ///
     /// # Panics
     /// When there is none.
     #[must_use]
     pub fn free_port(&self) -> u16 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        listener.local_addr().expect("a bound listener has an address").port()
+        let chance = RandomState::new();
+        let mut ports = (0..1000_u16).map(|it| 10_000 + (chance.hash_one(it) % 20_000) as u16);
+        ports
+            .find(|it| TcpListener::bind((Ipv4Addr::LOCALHOST, *it)).is_ok())
+            .expect("loopback has a free port")
     }
 
     /// Puts a program into the world's own directory at the front of `PATH`.
