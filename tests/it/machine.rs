@@ -38,14 +38,21 @@ impl Fleet {
         let server = Running::start(command);
         wait_for("the agent server to answer", PATIENCE, || {
             let answered = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).map_err(|it| it.to_string());
-            answered.map(drop).map_err(|error| format!("{error}; {}", server.stderr()))
+            answered.map_err(|error| format!("{error}; {}", server.stderr()))?;
+            // It listens before it has taken its place.
+            let recorded = recorded_pid(&self.server_record());
+            if recorded.as_ref() == Ok(&server.pid()) { Ok(()) } else { Err(format!("{recorded:?}")) }
         });
         server
     }
 
     /// The process of the agent server.
     pub(crate) fn server_pid(&self) -> u32 {
-        pid_in(&self.coord_home().join("agent/server.json"))
+        pid_in(&self.server_record())
+    }
+
+    fn server_record(&self) -> Utf8PathBuf {
+        self.coord_home().join("agent/server.json")
     }
 
     /// The process of a run's shim.
@@ -224,12 +231,15 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 fn pid_in(path: &Utf8PathBuf) -> u32 {
-    wait_for("a process id", PATIENCE, || {
-        let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
-        let record: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        let pid = record["pid"].as_u64().and_then(|it| u32::try_from(it).ok());
-        pid.ok_or_else(|| record.to_string())
-    })
+    wait_for("a process id", PATIENCE, || recorded_pid(path))
+}
+
+/// The process that a record of the agent server or of a shim names, if it is whole.
+pub(crate) fn recorded_pid(path: &Utf8PathBuf) -> Result<u32, String> {
+    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
+    let record: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let pid = record["pid"].as_u64().and_then(|it| u32::try_from(it).ok());
+    pid.ok_or_else(|| record.to_string())
 }
 
 /// Every file below a directory. One that goes away meanwhile is left out.

@@ -9,13 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
 use coord_testkit::poll::{PATIENCE, wait_for};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, text};
-use crate::machine::{is_alive, kill};
+use crate::machine::{is_alive, kill, recorded_pid};
 
 /// How many runs there are where nobody says otherwise.
 const RUNS: usize = 48;
@@ -114,9 +112,9 @@ impl Soak {
         let whom = if enough { 19 } else { self.chance.u32(0..20) };
         let target = self.chance.choice(&at_work).cloned();
         let (name, pid) = match (whom, target) {
-            (0, _) => ("server", recorded(&self.fleet.coord_home().join("agent/server.json"))),
-            (1..3, Some(dir)) => ("shim", recorded(&dir.join("shim.json"))),
-            (3..6, Some(dir)) => ("worker", recorded(&dir.join("shim.json")).and_then(child_of)),
+            (0, _) => ("server", recorded_pid(&self.fleet.coord_home().join("agent/server.json")).ok()),
+            (1..3, Some(dir)) => ("shim", recorded_pid(&dir.join("shim.json")).ok()),
+            (3..6, Some(dir)) => ("worker", recorded_pid(&dir.join("shim.json")).ok().and_then(child_of)),
             _ => ("nobody", None),
         };
         match pid {
@@ -202,12 +200,6 @@ impl Soak {
         );
         std::io::stdout().lock().write_all(said.as_bytes()).unwrap();
     }
-}
-
-/// The process that a record of the agent server or of a shim names, if it is whole.
-fn recorded(path: &Utf8PathBuf) -> Option<u32> {
-    let record: Value = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
-    u32::try_from(record["pid"].as_u64()?).ok()
 }
 
 /// A child of a process, if it has one.
