@@ -61,7 +61,8 @@ impl Supervisor {
         let spec = &live.spec;
         let gone = matches!(fs::symlink_metadata(&live.worktree), Err(error) if error.kind() == io::ErrorKind::NotFound);
         // Of one that was made, a removal that was cut off may have left something.
-        if gone && !self.options.home.run(spec.run).order().exists() {
+        let made = self.options.home.run(spec.run).order().try_exists().map_err(|error| error.to_string())?;
+        if gone && !made {
             return Ok(());
         }
         let place = self.place(live).map_err(|error| error.to_string())?;
